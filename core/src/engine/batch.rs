@@ -1,0 +1,189 @@
+//! Small files, many at a time: sent whole, or compared with what is there already.
+
+use super::plan::{self, Item, Step};
+use super::{Event, Run, missing_answer};
+use crate::entry::Version;
+use crate::error::{ErrorKind, Result};
+use crate::hash::Digest;
+use crate::service::{Content, Expect, Finish, FinishFrom, Put, ReadWhole, Receipt};
+
+impl Run {
+    /// Reads small files, puts them at the destination, and deletes those that have a receipt.
+    pub(super) async fn put(&self, wanted: Vec<(Item, Expect)>) -> Result<()> {
+        let mut ready = Vec::with_capacity(wanted.len());
+        for (item, expect, content) in self.read_all(wanted).await? {
+            match content {
+                Ok(content) => {
+                    let put = Put {
+                        path: item.target.clone(),
+                        content,
+                        mode: item.entry.mode,
+                        modified: item.entry.modified,
+                        expect,
+                    };
+                    ready.push((item, put));
+                }
+                Err(error) => self.ended_badly(&item, error, false)?,
+            }
+        }
+        self.put_all(ready).await
+    }
+
+    /// The content of files, and of links, which came with the listing.
+    async fn read_all(
+        &self,
+        wanted: Vec<(Item, Expect)>,
+    ) -> Result<Vec<(Item, Expect, Result<Content>)>> {
+        let mut reads = Vec::new();
+        for (item, _) in &wanted {
+            self.observer.event(Event::Started {
+                path: &item.entry.path,
+                size: item.entry.size,
+            });
+            if item.link().is_none() {
+                reads.push(ReadWhole {
+                    path: item.entry.path.clone(),
+                    version: item.entry.version.clone(),
+                    size: item.entry.size,
+                });
+            }
+        }
+        let mut contents = self.source.read_batch(reads).await?.into_iter();
+        let mut read = Vec::with_capacity(wanted.len());
+        for (item, expect) in wanted {
+            let content = match item.link() {
+                Some(target) => Ok(Content::Link(target.to_vec())),
+                None => contents
+                    .next()
+                    .ok_or_else(|| missing_answer("read_batch"))?
+                    .map(|data| {
+                        let hash = Digest::of_content(&data);
+                        Content::File(data, hash)
+                    }),
+            };
+            read.push((item, expect, content));
+        }
+        Ok(read)
+    }
+
+    async fn put_all(&self, ready: Vec<(Item, Put)>) -> Result<()> {
+        if ready.is_empty() {
+            return Ok(());
+        }
+        let puts: Vec<Put> = ready.iter().map(|(_, put)| put.clone()).collect();
+        let results = self.destination.put(puts).await?;
+        let mut received = Vec::with_capacity(ready.len());
+        for ((item, put), result) in ready.into_iter().zip(results) {
+            match self.once_more(&item, &put, result).await? {
+                Ok(receipt) => {
+                    let size = put.content.len();
+                    self.progress(&item, size, size);
+                    received.push((item, receipt));
+                }
+                Err(error) => self.ended_badly(&item, error, false)?,
+            }
+        }
+        if received.is_empty() {
+            Ok(())
+        } else {
+            self.delete(received).await
+        }
+    }
+
+    /// Puts a file again, alone, if what arrived was not what was sent.
+    async fn once_more(
+        &self,
+        item: &Item,
+        put: &Put,
+        result: Result<Receipt>,
+    ) -> Result<Result<Receipt>> {
+        match result {
+            Err(error) if error.kind() == ErrorKind::Mismatch => {
+                tracing::warn!(
+                    event = "file.mismatch",
+                    path = %item.target,
+                    attempt = 1,
+                    reason = %error.chain()
+                );
+                let mut again = self.destination.put(vec![put.clone()]).await?;
+                again.pop().ok_or_else(|| missing_answer("put"))
+            }
+            other => Ok(other),
+        }
+    }
+
+    /// Compares files with what is there: what is the same is made durable and deleted at the
+    /// source, what is not is dealt with as the conflict that it is.
+    pub(super) async fn verify(&self, items: Vec<(Item, Version)>) -> Result<()> {
+        let mut finishes = Vec::with_capacity(items.len());
+        let mut hashed = Vec::with_capacity(items.len());
+        for (item, version) in items {
+            self.observer.event(Event::Started {
+                path: &item.entry.path,
+                size: item.entry.size,
+            });
+            match self.source_hash(&item).await {
+                Ok(hash) => {
+                    finishes.push(finish(&item, hash, FinishFrom::Existing(version.clone())));
+                    hashed.push((item, version));
+                }
+                Err(error) => self.ended_badly(&item, error, false)?,
+            }
+        }
+        if hashed.is_empty() {
+            return Ok(());
+        }
+        let results = self.destination.finish(finishes).await?;
+        let mut received = Vec::with_capacity(hashed.len());
+        let mut different = Vec::new();
+        for ((item, version), result) in hashed.into_iter().zip(results) {
+            match result {
+                Ok(receipt) => {
+                    self.progress(&item, item.entry.size, 0);
+                    received.push((item, receipt));
+                }
+                Err(error) if error.kind() == ErrorKind::Conflict => {
+                    different.push((item, version))
+                }
+                Err(error) => self.ended_badly(&item, error, false)?,
+            }
+        }
+        if !received.is_empty() {
+            self.delete(received).await?;
+        }
+        for (item, version) in different {
+            self.send_different(item, version).await?;
+        }
+        Ok(())
+    }
+
+    /// Deals with a file that is the same by size and time but not by content.
+    async fn send_different(&self, item: Item, version: Version) -> Result<()> {
+        let partial = match self.offer_one(&item).await? {
+            Ok(answer) => answer.partial,
+            Err(error) => return self.ended_badly(&item, error, false),
+        };
+        let step = plan::plan_different(&item, partial, version, self.options.on_conflict);
+        match self.settle(item, step).await? {
+            Some((item, Step::Put(expect))) => self.put(vec![(item, expect)]).await,
+            Some((item, Step::Transfer(transfer))) => self.transfer(item, transfer).await,
+            // Under its new name it was found to be there already.
+            Some((item, Step::Verify(version))) => {
+                Box::pin(self.verify(vec![(item, version)])).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What `finish` is asked about a file.
+pub(super) fn finish(item: &Item, hash: Digest, from: FinishFrom) -> Finish {
+    Finish {
+        path: item.target.clone(),
+        from,
+        size: item.entry.size,
+        hash,
+        mode: item.entry.mode,
+        modified: item.entry.modified,
+    }
+}

@@ -1,0 +1,90 @@
+//! Directories, after the files: made at the destination with their modes, removed at the source.
+
+use super::Run;
+use crate::entry::{Entry, EntryKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::service::{Delete, List, MakeDirectory};
+
+impl Run {
+    /// Goes through the source's directories, innermost first: those that are empty are made at the
+    /// destination, all pass on their modes, and those that hold nothing any more are removed.
+    pub(super) async fn directories(&self) -> Result<()> {
+        let within = self.options.within.clone();
+        let mut list = List {
+            within,
+            directories: true,
+            ..List::default()
+        };
+        loop {
+            let page = match self.source.list(list.clone()).await {
+                // The one file that was to be moved is gone: there is nothing to go through.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                other => other?,
+            };
+            list.cursor = page.next;
+            self.make_and_remove(page.entries).await?;
+            if list.cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn make_and_remove(&self, entries: Vec<Entry>) -> Result<()> {
+        let make = |entry: &Entry| {
+            // One that is not meant itself may have been emptied all the same: then it exists at
+            // the destination, for its files.
+            let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
+            let create = self.options.filter.matches(&entry.path) && (empty || !self.is_move());
+            MakeDirectory {
+                path: entry.path.clone(),
+                mode: entry.mode,
+                create,
+            }
+        };
+        let makes: Vec<_> = entries.iter().map(make).collect();
+        if makes.is_empty() {
+            return Ok(());
+        }
+        let made = self.destination.make_directories(makes).await?;
+        let mut deletes = Vec::new();
+        for (entry, made) in entries.into_iter().zip(made) {
+            match made {
+                Ok(()) => deletes.push(Delete::Directory { path: entry.path }),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => self.directory_failed(&entry, error)?,
+            }
+        }
+        if self.options.keep_directories || !self.is_move() {
+            return Ok(());
+        }
+        self.remove(deletes).await
+    }
+
+    /// Removes directories, innermost first, as far as they are empty.
+    async fn remove(&self, deletes: Vec<Delete>) -> Result<()> {
+        if deletes.is_empty() {
+            return Ok(());
+        }
+        let paths: Vec<_> = deletes.iter().map(|delete| delete.path().clone()).collect();
+        let deleted = self.source.delete(deletes).await?;
+        for (path, deleted) in paths.into_iter().zip(deleted) {
+            match deleted {
+                Ok(()) => self.with_report(|r| r.directories = r.directories.saturating_add(1)),
+                // It holds something that was not moved.
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                Err(error) => self.failed(path.as_bytes(), 0, error, true),
+            }
+        }
+        Ok(())
+    }
+
+    fn directory_failed(&self, entry: &Entry, error: Error) -> Result<()> {
+        match error.kind() {
+            ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Protocol => Err(error),
+            _ => {
+                self.failed(entry.path.as_bytes(), 0, error, false);
+                Ok(())
+            }
+        }
+    }
+}

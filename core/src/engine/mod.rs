@@ -1,0 +1,465 @@
+//! The move engine: from one [`Service`] to another.
+//!
+//! [`move_files`] lists the source page by page, offers what it finds to the destination, decides
+//! (`plan`, pure) and carries out: small files in batches (`batch`), large ones in blocks
+//! (`transfer`), what is there already by comparing (`batch` too), directories last
+//! (`directories`). It knows the two services, an [`Observer`], and nothing else. One place deletes
+//! files at the source, `Run::delete`, and it takes the destination's receipts.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::entry::Entry;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hash::{Digest, RangeHash};
+use crate::path::Escaped;
+use crate::range::ByteRange;
+use crate::service::{
+    Answer, Claim, Delete, Hash, List, Offer, Outcome, Page, Receipt, Role, RunId, Service,
+};
+
+mod batch;
+mod directories;
+mod options;
+mod plan;
+mod preview;
+mod report;
+mod transfer;
+mod units;
+mod verify;
+
+pub use options::{Filter, InvalidPattern, Mode, MoveOptions, OnConflict};
+pub use plan::SMALL;
+pub use preview::preview_files;
+pub use report::{Event, Failure, FileEnd, MAX_FAILURES, Observer, Report, Status, Stopped};
+pub use verify::{VerifyReport, verify_files};
+
+use plan::{Choice, Item, Step};
+use units::{Unit, Units};
+
+/// How many units of work (a batch, or a large file) are under way at once.
+const MAX_UNITS: usize = 3;
+
+/// Moves, or copies, files from `source` to `destination`.
+///
+/// It ends when the source is listed to its end and everything found is moved, left for the next
+/// run, or has failed: one file's failure is that file's alone. When `cancel` is cancelled it stops
+/// at once, and the report says so. Dropping the future stops it too, at any await, and leaves
+/// everything so that another run goes on where this one was; the claims are then given back by the
+/// services' end.
+///
+/// # Errors
+/// What concerns the whole run: a claim that is refused, a listing that cannot begin, a connection
+/// that is lost.
+pub async fn move_files(
+    source: Arc<dyn Service>,
+    destination: Arc<dyn Service>,
+    options: MoveOptions,
+    observer: Arc<dyn Observer>,
+    cancel: CancellationToken,
+) -> Result<Report> {
+    let id = RunId::random()?;
+    let run = Arc::new(Run {
+        id,
+        source,
+        destination,
+        options,
+        observer,
+        report: Mutex::default(),
+        stop: CancellationToken::new(),
+    });
+    run.claim().await?;
+    tracing::info!(event = "run.started", run = %id);
+    let ended = tokio::select! {
+        biased;
+        () = cancel.cancelled() => {
+            run.with_report(|report| report.stopped = Some(Stopped::Cancelled));
+            Ok(())
+        }
+        ended = run.all() => ended,
+    };
+    let report = run.with_report(|report| report.clone());
+    // Partials of files that were not looked at are not nobody's.
+    let whole = run.options.filter.is_everything() && run.options.within.is_none();
+    run.release(ended.is_ok() && report.is_clean() && whole)
+        .await?;
+    ended?;
+    tracing::info!(
+        event = "run.finished",
+        run = %id,
+        moved = report.done,
+        deferred = report.deferred,
+        failed = report.failed,
+        bytes_sent = report.sent,
+        bytes_moved = report.bytes
+    );
+    Ok(report)
+}
+
+/// A move under way.
+struct Run {
+    id: RunId,
+    source: Arc<dyn Service>,
+    destination: Arc<dyn Service>,
+    options: MoveOptions,
+    observer: Arc<dyn Observer>,
+    report: Mutex<Report>,
+    /// Cancelled by a conflict at which the run is to stop.
+    stop: CancellationToken,
+}
+
+impl Run {
+    fn is_move(&self) -> bool {
+        self.options.mode == Mode::Move
+    }
+
+    async fn claim(&self) -> Result<()> {
+        let role = if self.is_move() {
+            Role::Source
+        } else {
+            Role::Reader
+        };
+        let claim = |role| Claim {
+            role,
+            run: self.id,
+            holder: self.options.holder.clone(),
+        };
+        self.source.claim(claim(role)).await?;
+        let claimed = self.destination.claim(claim(Role::Destination)).await;
+        if claimed.is_err() {
+            self.source.release(false).await?;
+        }
+        claimed
+    }
+
+    async fn release(&self, clean: bool) -> Result<()> {
+        let source = self.source.release(clean).await;
+        let destination = self.destination.release(clean).await;
+        source.and(destination)
+    }
+
+    async fn all(self: &Arc<Self>) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => return Ok(()),
+            ended = self.files() => ended?,
+        }
+        self.directories().await
+    }
+
+    /// Lists the source and has every file dealt with.
+    async fn files(self: &Arc<Self>) -> Result<()> {
+        let mut tasks = JoinSet::new();
+        let mut units = Units::default();
+        let mut list = List {
+            within: self.options.within.clone(),
+            files: true,
+            ..List::default()
+        };
+        loop {
+            let page = self.source.list(list.clone()).await?;
+            list.cursor = page.next;
+            let items = self.choose(page);
+            for unit in self
+                .plan_all(items)
+                .await?
+                .into_iter()
+                .flat_map(|step| units.add(step))
+            {
+                self.start(&mut tasks, unit).await?;
+            }
+            if list.cursor.is_none() {
+                break;
+            }
+        }
+        self.observer.event(Event::ListingEnded);
+        for unit in units.rest() {
+            self.start(&mut tasks, unit).await?;
+        }
+        while let Some(ended) = tasks.join_next().await {
+            joined(ended)?;
+        }
+        Ok(())
+    }
+
+    /// Starts work on a unit, once there is room for it.
+    async fn start(self: &Arc<Self>, tasks: &mut JoinSet<Result<()>>, unit: Unit) -> Result<()> {
+        while tasks.len() >= MAX_UNITS {
+            if let Some(ended) = tasks.join_next().await {
+                joined(ended)?;
+            }
+        }
+        let run = Arc::clone(self);
+        tasks.spawn(async move {
+            match unit {
+                Unit::Put(puts) => run.put(puts).await,
+                Unit::Verify(items) => run.verify(items).await,
+                Unit::Transfer(item, transfer) => run.transfer(*item, transfer).await,
+            }
+        });
+        Ok(())
+    }
+
+    /// The files of a page that are to be offered; the others are dealt with.
+    fn choose(&self, page: Page) -> Vec<Item> {
+        for failure in page.failures {
+            if self.options.filter.matches_bytes(&failure.path) {
+                self.failed(&failure.path, 0, failure.error, false);
+            }
+        }
+        let mut items = Vec::new();
+        for entry in page.entries {
+            match plan::choose(&entry, &self.options) {
+                Choice::Offer => items.push(Item::new(entry)),
+                Choice::Skip => {}
+                Choice::Defer(why) => self.deferred(&entry, why),
+                Choice::Fail(error) => self.failed(entry.path.as_bytes(), 0, error, false),
+            }
+        }
+        let bytes = items
+            .iter()
+            .map(|item| item.entry.size)
+            .fold(0, u64::saturating_add);
+        self.observer.event(Event::Listed {
+            files: items.len() as u64,
+            bytes,
+        });
+        items
+    }
+
+    /// Offers files to the destination and decides what to do about each.
+    async fn plan_all(&self, items: Vec<Item>) -> Result<Vec<(Item, Step)>> {
+        if items.is_empty() {
+            return Ok(Vec::new());
+        }
+        let offers = items.iter().map(offer).collect();
+        let answers = self.destination.offer(offers).await?;
+        let mut planned = Vec::with_capacity(items.len());
+        for (item, answer) in items.into_iter().zip(answers) {
+            match answer {
+                Ok(answer) => {
+                    let step = plan::plan(&item, answer, self.options.on_conflict);
+                    planned.extend(self.settle(item, step).await?);
+                }
+                Err(error) => self.ended_badly(&item, error, false)?,
+            }
+        }
+        Ok(planned)
+    }
+
+    /// Deals with the steps that need no work of their own; what is left is to be carried out.
+    async fn settle(&self, item: Item, step: Step) -> Result<Option<(Item, Step)>> {
+        match step {
+            Step::Fail(error) => self.ended_badly(&item, error, false).map(|()| None),
+            Step::Stop(error) => {
+                self.ended_badly(&item, error, false)?;
+                self.with_report(|report| report.stopped = Some(Stopped::Conflict));
+                self.stop.cancel();
+                Ok(None)
+            }
+            Step::Rename => self.rename(item).await,
+            step => Ok(Some((item, step))),
+        }
+    }
+
+    /// Offers a file once more, under a name that holds its hash.
+    async fn rename(&self, mut item: Item) -> Result<Option<(Item, Step)>> {
+        let renamed = match self.source_hash(&item).await {
+            Ok(hash) => plan::renamed(&item.entry.path, &hash)
+                .map_err(|error| Error::new(ErrorKind::Invalid, "renaming").because(error)),
+            Err(error) => Err(error),
+        };
+        match renamed {
+            Ok(target) => item.target = target,
+            Err(error) => return self.ended_badly(&item, error, false).map(|()| None),
+        }
+        match self.offer_one(&item).await? {
+            Ok(answer) => match plan::plan(&item, answer, OnConflict::Keep) {
+                Step::Fail(error) => self.ended_badly(&item, error, false).map(|()| None),
+                step => Ok(Some((item, step))),
+            },
+            Err(error) => self.ended_badly(&item, error, false).map(|()| None),
+        }
+    }
+
+    async fn offer_one(&self, item: &Item) -> Result<Result<Answer>> {
+        let mut answers = self.destination.offer(vec![offer(item)]).await?;
+        answers.pop().ok_or_else(|| missing_answer("offer"))
+    }
+
+    /// The hash of a file's content at the source, which is read to its end for it.
+    async fn source_hash(&self, item: &Item) -> Result<Digest> {
+        source_hash(&*self.source, item).await
+    }
+
+    /// Deletes files at the source, each by the destination's receipt, and reports their end. In
+    /// a copy the receipts alone are reported.
+    async fn delete(&self, received: Vec<(Item, Receipt)>) -> Result<()> {
+        for (item, receipt) in &received {
+            tracing::info!(
+                event = "file.finished",
+                path = %item.target,
+                bytes = item.entry.size,
+                hash = %receipt.hash(),
+                run = %self.id
+            );
+        }
+        if !self.is_move() {
+            received
+                .iter()
+                .for_each(|(item, receipt)| self.done(item, *receipt));
+            return Ok(());
+        }
+        let delete = |(item, receipt): &(Item, Receipt)| Delete::File {
+            path: item.entry.path.clone(),
+            version: item.entry.version.clone(),
+            receipt: *receipt,
+        };
+        let deleted = self
+            .source
+            .delete(received.iter().map(delete).collect())
+            .await?;
+        for ((item, receipt), deleted) in received.iter().zip(deleted) {
+            match deleted {
+                Ok(()) => {
+                    tracing::info!(
+                        event = "file.deleted",
+                        path = %item.entry.path,
+                        bytes = item.entry.size,
+                        hash = %receipt.hash(),
+                        run = %self.id
+                    );
+                    self.done(item, *receipt);
+                }
+                Err(error) => self.ended_badly(item, error, true)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn done(&self, item: &Item, receipt: Receipt) {
+        self.with_report(|report| {
+            report.done = report.done.saturating_add(1);
+            report.bytes = report.bytes.saturating_add(item.entry.size);
+            report.identical += u64::from(receipt.outcome() == Outcome::Identical);
+        });
+        let renamed = (item.target != item.entry.path).then_some(&item.target);
+        let (hash, outcome) = (Some(receipt.hash()), receipt.outcome());
+        let status = Status::Done {
+            hash,
+            outcome,
+            renamed,
+        };
+        self.ended(item.entry.path.as_bytes(), item.entry.size, status);
+    }
+
+    /// Sorts out an error about one file: deferred, failed, or one that ends the run. `copied` says
+    /// that the file is safe at the destination and only its deletion failed.
+    fn ended_badly(&self, item: &Item, error: Error, copied: bool) -> Result<()> {
+        let path = &item.entry.path;
+        match error.kind() {
+            // The connection's errors are not the file's.
+            ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Protocol => return Err(error),
+            // Somebody else took it between the listing and now; there is nothing left to move.
+            ErrorKind::NotFound if !copied => {
+                tracing::debug!(event = "file.vanished", path = %path, reason = %error.chain());
+            }
+            kind if kind.is_deferral() => self.deferred(&item.entry, error.doing()),
+            _ => self.failed(path.as_bytes(), item.entry.size, error, copied),
+        }
+        Ok(())
+    }
+
+    fn deferred(&self, entry: &Entry, why: &str) {
+        tracing::debug!(event = "file.deferred", path = %entry.path, reason = why);
+        self.with_report(|report| report.deferred = report.deferred.saturating_add(1));
+        self.ended(entry.path.as_bytes(), entry.size, Status::Deferred(why));
+    }
+
+    fn failed(&self, path: &[u8], size: u64, error: Error, copied: bool) {
+        tracing::error!(
+            event = "file.failed",
+            path = %Escaped(path),
+            kind = ?error.kind(),
+            reason = %error.chain(),
+            source_intact = true
+        );
+        let failure = Failure {
+            path: path.to_vec(),
+            error,
+            copied,
+        };
+        self.ended(path, size, Status::Failed(&failure));
+        self.with_report(|report| report.add_failure(failure));
+    }
+
+    fn ended(&self, path: &[u8], size: u64, status: Status<'_>) {
+        self.observer
+            .event(Event::Ended(&FileEnd { path, size, status }));
+    }
+
+    fn progress(&self, item: &Item, bytes: u64, sent: u64) {
+        self.with_report(|report| report.sent = report.sent.saturating_add(sent));
+        self.observer.event(Event::Progress {
+            path: &item.entry.path,
+            bytes,
+            sent,
+        });
+    }
+
+    fn with_report<T>(&self, change: impl FnOnce(&mut Report) -> T) -> T {
+        change(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn offer(item: &Item) -> Offer {
+    Offer {
+        path: item.target.clone(),
+        link: item.link().is_some(),
+        source: item.entry.version.clone(),
+        size: item.entry.size,
+        modified: item.entry.modified,
+    }
+}
+
+async fn source_hash(source: &dyn Service, item: &Item) -> Result<Digest> {
+    if let Some(target) = item.link() {
+        return Ok(Digest::of_link(target));
+    }
+    hash_whole(source, &item.entry).await
+}
+
+/// The hash of the file at `entry`, by the service that listed it.
+async fn hash_whole(service: &dyn Service, entry: &Entry) -> Result<Digest> {
+    let whole = ByteRange::new(0, entry.size)
+        .map_err(|error| Error::new(ErrorKind::Invalid, "the size is too large").because(error))?;
+    let hash = Hash {
+        path: entry.path.clone(),
+        version: entry.version.clone(),
+        size: entry.size,
+        range: whole,
+    };
+    match service.hash(hash).await? {
+        RangeHash::Whole(digest) => Ok(digest),
+        RangeHash::Part(_) => Err(Error::new(
+            ErrorKind::Protocol,
+            "a whole file's hash came in parts",
+        )),
+    }
+}
+
+fn missing_answer(of: &str) -> Error {
+    Error::new(
+        ErrorKind::Protocol,
+        format!("the answer to {of} has too few results"),
+    )
+}
+
+/// What a task ended with; a panic in it is an error of the run.
+fn joined(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    ended.unwrap_or_else(|error| {
+        Err(Error::new(ErrorKind::Io, "a task of the move failed").because(error))
+    })
+}

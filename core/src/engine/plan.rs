@@ -1,0 +1,478 @@
+//! What is to be done about a file: decided here, without touching anything.
+
+use super::options::{MoveOptions, OnConflict};
+use crate::entry::{Entry, EntryKind};
+use crate::error::{Error, ErrorKind};
+use crate::hash::{CHUNK, Digest, HashState};
+use crate::path::{Escaped, MAX_NAME_LEN, RelPath};
+use crate::range::{ByteRange, RangeSet};
+use crate::service::{Answer, Arrived, Basis, Expect, Present, PresentKind};
+
+/// Files up to this size, in bytes, travel whole, in batches.
+pub const SMALL: u64 = 256 << 10;
+/// What has arrived counts in pieces of this size: odd ends of ranges are sent again.
+const ALIGNMENT: u64 = 16 * CHUNK;
+
+/// A file on its way.
+#[derive(Clone, Debug)]
+pub(super) struct Item {
+    /// What it is at the source.
+    pub entry: Entry,
+    /// Its final name at the destination.
+    pub target: RelPath,
+}
+
+impl Item {
+    /// A file that keeps its name.
+    pub(super) fn new(entry: Entry) -> Self {
+        Self {
+            target: entry.path.clone(),
+            entry,
+        }
+    }
+
+    /// The target of the link that it is.
+    pub(super) fn link(&self) -> Option<&[u8]> {
+        match &self.entry.kind {
+            EntryKind::Link { target } => Some(target),
+            _ => None,
+        }
+    }
+
+    /// Whether the source's file system stores less than its size.
+    pub(super) fn is_sparse(&self) -> bool {
+        matches!(self.entry.kind, EntryKind::File { sparse: true })
+    }
+}
+
+/// Whether an entry is offered to the destination.
+#[derive(Debug)]
+pub(super) enum Choice {
+    /// It is.
+    Offer,
+    /// It is none of the files meant.
+    Skip,
+    /// It is left for the next run.
+    Defer(&'static str),
+    /// It cannot be moved.
+    Fail(Error),
+}
+
+/// What to do about a listed entry.
+pub(super) fn choose(entry: &Entry, options: &MoveOptions) -> Choice {
+    if !options.filter.matches(&entry.path) {
+        return Choice::Skip;
+    }
+    match &entry.kind {
+        EntryKind::Directory { .. } => Choice::Skip,
+        EntryKind::Special(special) => {
+            let what = format!("it is a {special}, which is not moved");
+            Choice::Fail(Error::new(ErrorKind::Unsupported, what).at(&entry.path))
+        }
+        EntryKind::File { .. } | EntryKind::Link { .. } => {
+            let age = entry.modified.age(options.clock.now());
+            if age < options.min_age {
+                Choice::Defer("it is too young")
+            } else {
+                Choice::Offer
+            }
+        }
+    }
+}
+
+/// What to do about a file that was offered.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// Send it whole.
+    Put(Expect),
+    /// Send it in blocks.
+    Transfer(Transfer),
+    /// Compare it with what is there, in this version.
+    Verify(crate::entry::Version),
+    /// Give it a name of its own.
+    Rename,
+    /// It cannot be moved.
+    Fail(Error),
+    /// It cannot be moved, and nothing else shall be.
+    Stop(Error),
+}
+
+/// How a file is sent in blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Transfer {
+    /// What has arrived.
+    pub have: RangeSet,
+    /// The hash of the source's content up to some place.
+    pub hashed: HashState,
+    /// What it is patched from.
+    pub basis: Option<Basis>,
+    /// What is expected under the final name.
+    pub expect: Expect,
+}
+
+impl Transfer {
+    /// The same file once more, after what arrived turned out not to be what was sent: what is
+    /// there is compared block by block and mended in place.
+    pub(super) fn mend(&self) -> Self {
+        let expect = self.expect.clone();
+        Self {
+            expect,
+            basis: Some(Basis::Partial),
+            ..Self::whole()
+        }
+    }
+
+    /// The same file once more, from the beginning, after what arrived was lost.
+    pub(super) fn again(&self) -> Self {
+        Self {
+            expect: self.expect.clone(),
+            ..Self::whole()
+        }
+    }
+
+    fn whole() -> Self {
+        Self {
+            have: RangeSet::new(),
+            hashed: HashState::default(),
+            basis: None,
+            expect: Expect::Absent,
+        }
+    }
+}
+
+/// What to do about `item`, which was answered with `answer`.
+pub(super) fn plan(item: &Item, answer: Answer, on_conflict: OnConflict) -> Step {
+    let partial = answer.partial;
+    match answer.present {
+        Present::Absent => send(item, partial, None, Expect::Absent),
+        Present::Perhaps(version) => Step::Verify(version),
+        Present::Collides(stored) => {
+            let stored = Escaped(&stored).to_string();
+            let what = format!("the destination takes its name for that of another file, {stored}");
+            Step::Fail(Error::new(ErrorKind::Collision, what).at(&item.target))
+        }
+        Present::Differs {
+            kind: PresentKind::Other,
+            ..
+        } => {
+            let what = "the destination has something that is no file under its name";
+            Step::Fail(Error::new(ErrorKind::Conflict, what).at(&item.target))
+        }
+        Present::Differs {
+            version,
+            kind,
+            size,
+        } => {
+            let file = kind == PresentKind::File;
+            // Without the right to replace, equal content is no conflict: that is worth a look.
+            let alike = file != item.link().is_some() && size == item.entry.size;
+            if alike && on_conflict != OnConflict::Replace {
+                return Step::Verify(version);
+            }
+            let basis = (file && size > 0).then(|| Basis::Final(version.clone()));
+            conflict(item, partial, basis, version, on_conflict)
+        }
+    }
+}
+
+/// What to do about `item` once its content is known to differ from what is there, in `version`.
+pub(super) fn plan_different(
+    item: &Item,
+    partial: Option<Arrived>,
+    version: crate::entry::Version,
+    on_conflict: OnConflict,
+) -> Step {
+    let basis = item.link().is_none().then(|| Basis::Final(version.clone()));
+    conflict(item, partial, basis, version, on_conflict)
+}
+
+fn conflict(
+    item: &Item,
+    partial: Option<Arrived>,
+    basis: Option<Basis>,
+    version: crate::entry::Version,
+    on_conflict: OnConflict,
+) -> Step {
+    let error = || {
+        let what = "the destination has other content under its name";
+        Error::new(ErrorKind::Conflict, what).at(&item.target)
+    };
+    match on_conflict {
+        OnConflict::Replace => send(item, partial, basis, Expect::Version(version)),
+        OnConflict::Keep => Step::Fail(error()),
+        OnConflict::Fail => Step::Stop(error()),
+        // With a name that holds the hash already, another content is a collision of hashes.
+        OnConflict::Rename if item.target != item.entry.path => Step::Fail(error()),
+        OnConflict::Rename => Step::Rename,
+    }
+}
+
+fn send(item: &Item, partial: Option<Arrived>, basis: Option<Basis>, expect: Expect) -> Step {
+    if item.link().is_some() || item.entry.size <= SMALL {
+        return Step::Put(expect);
+    }
+    let whole = Transfer {
+        expect,
+        ..Transfer::whole()
+    };
+    Step::Transfer(match partial {
+        // What remains is patched from the older version, if there is one.
+        Some(arrived) if !arrived.ranges.is_empty() => Transfer {
+            have: arrived.ranges,
+            hashed: arrived.hash,
+            basis,
+            ..whole
+        },
+        // Of an unknown or another version, but perhaps much of the same content.
+        Some(arrived) if arrived.size > 0 && basis.is_none() => whole.mend(),
+        _ => Transfer { basis, ..whole },
+    })
+}
+
+/// A stretch of a file that is treated in one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Segment {
+    /// Which bytes.
+    pub range: ByteRange,
+    /// Whether the destination needs them.
+    pub send: bool,
+    /// Whether their hash is still to be taken.
+    pub hash: bool,
+}
+
+/// Cuts a file of `size` bytes by what has arrived and how far it has been hashed.
+pub(super) fn segments(size: u64, have: &RangeSet, hashed: u64) -> Vec<Segment> {
+    let inward = |range: ByteRange| {
+        let end = if range.end() >= size {
+            size
+        } else {
+            range.end() - range.end() % ALIGNMENT
+        };
+        let start = range.start().checked_next_multiple_of(ALIGNMENT)?;
+        (start < end).then_some((start, end))
+    };
+    let have: Vec<_> = have.iter().filter_map(inward).collect();
+    let mut cuts: Vec<u64> = have.iter().flat_map(|&(start, end)| [start, end]).collect();
+    cuts.extend([0, size, hashed.min(size)]);
+    cuts.sort_unstable();
+    cuts.dedup();
+    let segment = |pair: &[u64]| {
+        let [start, end] = pair else { return None };
+        let range = ByteRange::new(*start, *end).ok()?;
+        let arrived = have.iter().any(|&(from, to)| from <= *start && *end <= to);
+        Some(Segment {
+            range,
+            send: !arrived,
+            hash: *start >= hashed,
+        })
+    };
+    cuts.windows(2).filter_map(segment).collect()
+}
+
+/// The name of a file that gives way to another: eight digits of its hash stand between its stem
+/// and its extension, as in `photo~1a2b3c4d.jpg`. The stem is cut where the name would be too long.
+pub(super) fn renamed(path: &RelPath, hash: &Digest) -> Result<RelPath, crate::path::InvalidPath> {
+    let name = path.file_name();
+    let dot = name.iter().rposition(|&b| b == b'.').filter(|&at| at > 0);
+    let (stem, extension) = name.split_at(dot.unwrap_or(name.len()));
+    let suffix: String = hash.to_string().chars().take(8).collect();
+    let room = MAX_NAME_LEN.saturating_sub(1 + suffix.len());
+    let extension = extension
+        .get(..extension.len().min(room))
+        .unwrap_or_default();
+    let stem = stem
+        .get(..stem.len().min(room - extension.len()))
+        .unwrap_or(stem);
+    let name = [stem, b"~", suffix.as_bytes(), extension].concat();
+    RelPath::join(path.parent().as_ref(), &name)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+    use crate::entry::{Timestamp, Version};
+
+    fn version(n: u8) -> Version {
+        Version::new(vec![n]).unwrap()
+    }
+
+    fn item(size: u64) -> Item {
+        Item::new(Entry {
+            path: RelPath::new("d/f").unwrap(),
+            kind: EntryKind::File { sparse: false },
+            version: version(1),
+            size,
+            modified: Timestamp::default(),
+            mode: 0o644,
+        })
+    }
+
+    fn differs(size: u64) -> Answer {
+        let present = Present::Differs {
+            version: version(2),
+            kind: PresentKind::File,
+            size,
+        };
+        Answer {
+            present,
+            partial: None,
+        }
+    }
+
+    fn arrived(end: u64, size: u64) -> Arrived {
+        let mut ranges = RangeSet::new();
+        ranges.insert(ByteRange::new(0, end).unwrap());
+        Arrived {
+            ranges,
+            hash: HashState::default(),
+            size,
+        }
+    }
+
+    const LARGE: u64 = SMALL + 1;
+
+    #[test]
+    fn what_is_absent_is_sent() {
+        let absent = |partial| Answer {
+            present: Present::Absent,
+            partial,
+        };
+        let step = |size, partial| plan(&item(size), absent(partial), OnConflict::Replace);
+        assert!(matches!(step(SMALL, None), Step::Put(Expect::Absent)));
+        let Step::Transfer(transfer) = step(LARGE, None) else {
+            panic!()
+        };
+        assert_eq!(transfer, Transfer::whole());
+        let Step::Transfer(resumed) = step(LARGE, Some(arrived(65536, LARGE))) else {
+            panic!()
+        };
+        assert_eq!((resumed.have.len(), resumed.basis), (65536, None));
+        let Step::Transfer(stale) = step(LARGE, Some(arrived(0, LARGE))) else {
+            panic!()
+        };
+        assert_eq!(stale.basis, Some(Basis::Partial));
+    }
+
+    #[rstest]
+    #[case(OnConflict::Replace, "put")]
+    #[case(OnConflict::Keep, "fail")]
+    #[case(OnConflict::Rename, "rename")]
+    #[case(OnConflict::Fail, "stop")]
+    fn conflicts(#[case] policy: OnConflict, #[case] expected: &str) {
+        let name = |step: &Step| match step {
+            Step::Put(Expect::Version(_)) => "put",
+            Step::Fail(_) => "fail",
+            Step::Rename => "rename",
+            Step::Stop(_) => "stop",
+            Step::Verify(_) => "verify",
+            _ => "another",
+        };
+        assert_eq!(name(&plan(&item(10), differs(11), policy)), expected);
+        assert_eq!(
+            name(&plan_different(&item(10), None, version(2), policy)),
+            expected
+        );
+        let alike = plan(&item(10), differs(10), policy);
+        assert_eq!(
+            name(&alike),
+            if policy == OnConflict::Replace {
+                "put"
+            } else {
+                "verify"
+            }
+        );
+    }
+
+    #[test]
+    fn nothing_but_files_is_replaced() {
+        let present = Present::Differs {
+            version: version(2),
+            kind: PresentKind::Other,
+            size: 0,
+        };
+        let step = plan(
+            &item(1),
+            Answer {
+                present,
+                partial: None,
+            },
+            OnConflict::Replace,
+        );
+        assert!(matches!(step, Step::Fail(error) if error.kind() == ErrorKind::Conflict));
+        let present = Present::Collides(b"F".to_vec());
+        let step = plan(
+            &item(1),
+            Answer {
+                present,
+                partial: None,
+            },
+            OnConflict::Replace,
+        );
+        assert!(matches!(step, Step::Fail(error) if error.kind() == ErrorKind::Collision));
+    }
+
+    #[test]
+    fn older_versions_are_patched() {
+        let Step::Transfer(patch) = plan(&item(LARGE), differs(5), OnConflict::Replace) else {
+            panic!()
+        };
+        assert_eq!(patch.basis, Some(Basis::Final(version(2))));
+        assert_eq!(patch.expect, Expect::Version(version(2)));
+        assert_eq!(patch.mend().basis, Some(Basis::Partial));
+        assert_eq!(patch.again().basis, None);
+    }
+
+    #[rstest]
+    #[case("photo.jpg", "photo~c0ffee00.jpg")]
+    #[case("d/archive.tar.gz", "d/archive.tar~c0ffee00.gz")]
+    #[case("README", "README~c0ffee00")]
+    #[case(".profile", ".profile~c0ffee00")]
+    fn renaming(#[case] from: &str, #[case] to: &str) {
+        let mut bytes = [0; 32];
+        bytes[..4].copy_from_slice(&[0xc0, 0xff, 0xee, 0]);
+        let digest = Digest::from_bytes(bytes);
+        assert_eq!(
+            renamed(&RelPath::new(from).unwrap(), &digest)
+                .unwrap()
+                .as_bytes(),
+            to.as_bytes()
+        );
+        for long in [
+            "n".repeat(255),
+            format!(".{}", "e".repeat(254)),
+            "n".repeat(251) + ".jpg",
+        ] {
+            let name = renamed(&RelPath::new(long).unwrap(), &digest).unwrap();
+            assert_eq!(name.as_bytes().len(), 255);
+        }
+    }
+
+    proptest! {
+        /// Every byte is in one segment; what is not sent has arrived, what is not hashed was.
+        #[test]
+        fn segments_cover_the_file(
+            size in 1u64..1_000_000,
+            spans in proptest::collection::vec((0u64..1_000_000, 0u64..200_000), 0..5),
+            hashed in 0u64..60,
+        ) {
+            let mut have = RangeSet::new();
+            for (start, len) in spans {
+                let start = start.min(size);
+                have.insert(ByteRange::new(start, (start + len).min(size)).unwrap());
+            }
+            let hashed = (hashed * ALIGNMENT).min(size / ALIGNMENT * ALIGNMENT);
+            let mut position = 0;
+            for segment in segments(size, &have, hashed) {
+                prop_assert_eq!(segment.range.start(), position);
+                prop_assert!(segment.range.start() % CHUNK == 0);
+                position = segment.range.end();
+                prop_assert!(segment.send || have.covers(segment.range));
+                prop_assert_eq!(segment.hash, segment.range.start() >= hashed);
+            }
+            prop_assert_eq!(position, size);
+        }
+    }
+}

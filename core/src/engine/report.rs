@@ -1,0 +1,152 @@
+//! What a move did, as it happens and at the end.
+
+use crate::error::{Error, ErrorKind};
+use crate::hash::Digest;
+use crate::path::RelPath;
+use crate::service::Outcome;
+
+/// How many failures a [`Report`] keeps; all are counted, and observed as they happen.
+pub const MAX_FAILURES: usize = 100;
+
+/// Hears of everything that a move does, while it does it. Calls come from several tasks at once
+/// and must return soon.
+pub trait Observer: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: Event<'_>);
+}
+
+/// An observer that does nothing.
+impl Observer for () {
+    fn event(&self, _event: Event<'_>) {}
+}
+
+/// What an [`Observer`] hears of.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A page of the source was listed: so many more files are meant, of so many bytes.
+    Listed {
+        /// How many files.
+        files: u64,
+        /// Their size in bytes.
+        bytes: u64,
+    },
+    /// The source is listed to its end.
+    ListingEnded,
+    /// Work on a file began.
+    Started {
+        /// Its path at the source.
+        path: &'a RelPath,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// So many bytes of a file are at the destination now.
+    Progress {
+        /// Its path at the source.
+        path: &'a RelPath,
+        /// How many bytes more.
+        bytes: u64,
+        /// How many of them were sent; the others were there, or are holes.
+        sent: u64,
+    },
+    /// Work on a file ended.
+    Ended(&'a FileEnd<'a>),
+}
+
+/// How work on a file ended.
+#[derive(Clone, Copy, Debug)]
+pub struct FileEnd<'a> {
+    /// Its path at the source, as bytes: it may be none that a [`RelPath`] can hold.
+    pub path: &'a [u8],
+    /// Its size in bytes.
+    pub size: u64,
+    /// What became of it.
+    pub status: Status<'a>,
+}
+
+/// What became of a file.
+#[derive(Clone, Copy, Debug)]
+pub enum Status<'a> {
+    /// It is safe at the destination and, in a move, gone from the source.
+    Done {
+        /// Its hash; `None` in a preview, which reads nothing.
+        hash: Option<Digest>,
+        /// Whether it was there already.
+        outcome: Outcome,
+        /// Its name at the destination, where that is another one.
+        renamed: Option<&'a RelPath>,
+    },
+    /// It is left for the next run.
+    Deferred(&'a str),
+    /// It was not moved.
+    Failed(&'a Failure),
+}
+
+/// A file that was not moved, or not deleted.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Its path, as bytes.
+    pub path: Vec<u8>,
+    /// Why.
+    pub error: Error,
+    /// Whether a verified, durable copy is at the destination although the file is at the source.
+    pub copied: bool,
+}
+
+/// What a move did.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Files that are safe at the destination and, in a move, gone from the source.
+    pub done: u64,
+    /// How many of them were there already.
+    pub identical: u64,
+    /// The size in bytes of those done.
+    pub bytes: u64,
+    /// How many bytes of content were sent, for whatever became of it.
+    pub sent: u64,
+    /// Files left for the next run.
+    pub deferred: u64,
+    /// Files that were not moved.
+    pub failed: u64,
+    /// The first [`MAX_FAILURES`] of them.
+    pub failures: Vec<Failure>,
+    /// Directories removed at the source.
+    pub directories: u64,
+    /// Whether it ended before its time.
+    pub stopped: Option<Stopped>,
+}
+
+/// Why a move ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was cancelled.
+    Cancelled,
+    /// There was a conflict, and it was asked to stop at one.
+    Conflict,
+}
+
+impl Report {
+    /// Whether every file that was meant is where it should be.
+    pub fn is_clean(&self) -> bool {
+        self.failed == 0 && self.deferred == 0 && self.stopped.is_none()
+    }
+
+    /// Whether a failure of this kind is among those kept.
+    pub fn has(&self, kind: ErrorKind) -> bool {
+        self.failures
+            .iter()
+            .any(|failure| failure.error.kind() == kind)
+    }
+
+    pub(super) fn add_failure(&mut self, failure: Failure) {
+        self.failed = self.failed.saturating_add(1);
+        // A kind that is not among those kept yet decides the exit code: it takes the last place.
+        if self.failures.len() >= MAX_FAILURES {
+            if self.has(failure.error.kind()) {
+                return;
+            }
+            self.failures.pop();
+        }
+        self.failures.push(failure);
+    }
+}

@@ -1,0 +1,327 @@
+//! A large file, block by block: a window of reads, hashed in order, a window of sends.
+
+use futures::future::BoxFuture;
+use futures::stream::{self, FuturesUnordered, StreamExt};
+
+use super::batch::finish;
+use super::plan::{Item, Segment, Transfer, segments};
+use super::{Event, Run, missing_answer};
+use crate::error::{Error, ErrorKind, Result};
+use crate::hash::{Digest, HashState, Misfit, TreeHasher};
+use crate::range::ByteRange;
+use crate::service::{
+    Basis, Block, DiffRequest, FinishFrom, Hash, MAX_BLOCK, Patch, Read, Receipt, SendBlock,
+    SignatureRequest, Target,
+};
+
+/// How many blocks are being read, and how many are being sent, at once.
+const WINDOW: usize = 4;
+/// How often a file is sent when what arrives is not what was sent.
+const MAX_ATTEMPTS: u32 = 2;
+/// How much of the source one diff looks at.
+const DIFF_RANGE: u64 = 4 << 20;
+/// How far around the expected place in the basis a diff looks.
+const DIFF_SLACK: u64 = 1 << 20;
+/// The size of a block where a partial is compared in place.
+const IN_PLACE_BLOCK: u32 = 64 << 10;
+/// How much of the source one call hashes that need not be sent.
+const HASH_RANGE: u64 = 64 << 20;
+
+/// What a hole reads as.
+static ZEROS: [u8; MAX_BLOCK as usize] = [0; MAX_BLOCK as usize];
+
+impl Run {
+    /// Sends a large file, finishes it, and deletes it at the source.
+    pub(super) async fn transfer(&self, item: Item, transfer: Transfer) -> Result<()> {
+        self.observer.event(Event::Started {
+            path: &item.entry.path,
+            size: item.entry.size,
+        });
+        if !transfer.have.is_empty() {
+            let offset = transfer.have.len();
+            tracing::debug!(event = "file.resumed", path = %item.target, offset);
+        }
+        match self.send_and_finish(&item, transfer).await {
+            Ok(receipt) => self.delete(vec![(item, receipt)]).await,
+            Err(error) => self.ended_badly(&item, error, false),
+        }
+    }
+
+    async fn send_and_finish(&self, item: &Item, mut transfer: Transfer) -> Result<Receipt> {
+        let mut attempt = 1;
+        loop {
+            let hash = self.content(item, &transfer).await?;
+            let from = FinishFrom::Partial(item.entry.version.clone(), transfer.expect.clone());
+            let mut results = self
+                .destination
+                .finish(vec![finish(item, hash, from)])
+                .await?;
+            let result = results.pop().ok_or_else(|| missing_answer("finish"))?;
+            let Err(error) = result else { return result };
+            transfer = match error.kind() {
+                ErrorKind::Mismatch if attempt < MAX_ATTEMPTS => transfer.mend(),
+                ErrorKind::SyncFailed if attempt < MAX_ATTEMPTS => transfer.again(),
+                _ => return Err(error),
+            };
+            tracing::warn!(
+                event = "file.mismatch",
+                path = %item.target,
+                attempt,
+                reason = %error.chain()
+            );
+            attempt += 1;
+        }
+    }
+
+    /// Brings the whole content into the partial; answers its hash, as read from the source.
+    async fn content(&self, item: &Item, transfer: &Transfer) -> Result<Digest> {
+        let size = item.entry.size;
+        let hasher = TreeHasher::resume(size, transfer.hashed.clone());
+        // What was kept does not fit: it is hashed from the beginning.
+        let mut hasher = hasher.unwrap_or_else(|_| TreeHasher::new(size));
+        let mut patching = Patching::new(size, transfer.basis.clone());
+        for segment in segments(size, &transfer.have, hasher.position()) {
+            match (segment, &mut patching) {
+                (
+                    Segment {
+                        send: false,
+                        hash,
+                        range,
+                    },
+                    _,
+                ) => {
+                    if hash {
+                        self.hash_at_source(item, &mut hasher, range).await?;
+                    }
+                    self.progress(item, range.len(), 0);
+                }
+                (
+                    Segment {
+                        hash: true, range, ..
+                    },
+                    Some(patching),
+                ) => {
+                    for piece in range.pieces(DIFF_RANGE) {
+                        self.patch(item, patching, &mut hasher, piece).await?;
+                    }
+                }
+                (Segment { hash, range, .. }, _) => {
+                    self.send_blocks(item, hash.then_some(&mut hasher), range)
+                        .await?;
+                }
+            }
+        }
+        if let Some(patching) = patching {
+            tracing::debug!(event = "file.patched", path = %item.target, saved = patching.saved);
+        }
+        hasher.finish().map_err(misfit)
+    }
+
+    /// Reads a range of the source block by block, hashes it if a hasher is given, and sends it.
+    async fn send_blocks(
+        &self,
+        item: &Item,
+        mut hasher: Option<&mut TreeHasher>,
+        range: ByteRange,
+    ) -> Result<()> {
+        let reads = range.pieces(MAX_BLOCK).map(|piece| async move {
+            let read = Read {
+                path: item.entry.path.clone(),
+                version: item.entry.version.clone(),
+                range: piece,
+            };
+            let block = self.source.read(read).await?;
+            if block.len() == piece.len() {
+                Ok((piece, block))
+            } else {
+                Err(shorter())
+            }
+        });
+        let mut reads = stream::iter(reads).buffered(WINDOW);
+        let mut sends: FuturesUnordered<BoxFuture<'_, Result<()>>> = FuturesUnordered::new();
+        while let Some(block) = reads.next().await {
+            let (piece, block) = block?;
+            let state = match hasher.as_deref_mut() {
+                Some(hasher) => {
+                    hasher.update(content(&block)).map_err(misfit)?;
+                    hasher.state()
+                }
+                None => None,
+            };
+            while sends.len() >= WINDOW {
+                sends.next().await.transpose()?;
+            }
+            sends.push(Box::pin(self.send_block(item, piece, block, state)));
+        }
+        while let Some(sent) = sends.next().await {
+            sent?;
+        }
+        Ok(())
+    }
+
+    async fn send_block(
+        &self,
+        item: &Item,
+        range: ByteRange,
+        block: Block,
+        hash: Option<HashState>,
+    ) -> Result<()> {
+        let sent = if let Block::Data(data) = &block {
+            data.len() as u64
+        } else {
+            0
+        };
+        let send = SendBlock {
+            target: target(item),
+            offset: range.start(),
+            block,
+            hash,
+        };
+        self.destination.send(send).await?;
+        self.progress(item, range.len(), sent);
+        Ok(())
+    }
+
+    /// Has the source hash a range that the destination has already.
+    async fn hash_at_source(
+        &self,
+        item: &Item,
+        hasher: &mut TreeHasher,
+        range: ByteRange,
+    ) -> Result<()> {
+        for piece in range.pieces(HASH_RANGE) {
+            let hash = Hash {
+                path: item.entry.path.clone(),
+                version: item.entry.version.clone(),
+                size: item.entry.size,
+                range: piece,
+            };
+            hasher
+                .push(&self.source.hash(hash).await?, piece)
+                .map_err(misfit)?;
+        }
+        Ok(())
+    }
+
+    /// Makes a range of the partial from its basis and what the source has of its own.
+    async fn patch(
+        &self,
+        item: &Item,
+        patching: &mut Patching,
+        hasher: &mut TreeHasher,
+        range: ByteRange,
+    ) -> Result<()> {
+        let signature = SignatureRequest {
+            target: target(item),
+            basis: patching.basis.clone(),
+            range: patching.place(range),
+            block: patching.block,
+        };
+        let signature = self.destination.calculate_signature(signature).await?;
+        let request = DiffRequest {
+            path: item.entry.path.clone(),
+            version: item.entry.version.clone(),
+            size: item.entry.size,
+            range,
+            signature,
+            in_place: patching.basis == Basis::Partial,
+        };
+        let difference = self.source.diff(request).await?;
+        hasher.push(&difference.hash, range).map_err(misfit)?;
+        patching.advance(&difference.delta, range);
+        let sent = difference.delta.data_len();
+        let patch = Patch {
+            target: target(item),
+            basis: patching.basis.clone(),
+            range,
+            delta: difference.delta,
+            hash: hasher.state(),
+        };
+        self.destination.apply_patch(patch).await?;
+        self.progress(item, range.len(), sent);
+        Ok(())
+    }
+}
+
+/// Where in the basis a patch is.
+struct Patching {
+    basis: Basis,
+    block: u32,
+    /// How far ahead of the source's the basis's content lies.
+    drift: i64,
+    saved: u64,
+}
+
+impl Patching {
+    fn new(size: u64, basis: Option<Basis>) -> Option<Self> {
+        let basis = basis?;
+        let block = match basis {
+            Basis::Partial => IN_PLACE_BLOCK,
+            Basis::Final(_) => block_size(size),
+        };
+        Some(Self {
+            basis,
+            block,
+            drift: 0,
+            saved: 0,
+        })
+    }
+
+    /// The range of the basis in which the blocks of `range` of the source are looked for. It
+    /// begins where a block of the basis is likely to begin, so that the blocks of one call follow
+    /// on those of the one before.
+    fn place(&self, range: ByteRange) -> ByteRange {
+        if self.basis == Basis::Partial {
+            return range;
+        }
+        let block = u64::from(self.block);
+        let expected = range.start().saturating_add_signed(self.drift);
+        let start = expected.saturating_sub((DIFF_SLACK / block).saturating_mul(block));
+        let start = start - start % block;
+        let end = expected
+            .saturating_add(range.len())
+            .saturating_add(DIFF_SLACK);
+        ByteRange::new(start, end).unwrap_or(range)
+    }
+
+    fn advance(&mut self, delta: &crate::delta::Delta, range: ByteRange) {
+        self.drift = delta.drift(range.start()).unwrap_or(self.drift);
+        self.saved = self
+            .saved
+            .saturating_add(range.len().saturating_sub(delta.data_len()));
+    }
+}
+
+/// The size of the blocks in which a basis is hashed: near the square root of the size, as rsync
+/// has it, between 1 and 64 KiB.
+fn block_size(size: u64) -> u32 {
+    let root = size.isqrt().next_power_of_two().clamp(1 << 10, 64 << 10);
+    u32::try_from(root).unwrap_or(64 << 10)
+}
+
+fn content(block: &Block) -> &[u8] {
+    match block {
+        Block::Data(data) => data,
+        Block::Hole(len) => ZEROS.get(..*len as usize).unwrap_or(&ZEROS),
+    }
+}
+
+fn target(item: &Item) -> Target {
+    Target {
+        path: item.target.clone(),
+        source: item.entry.version.clone(),
+        size: item.entry.size,
+        sparse: item.is_sparse(),
+    }
+}
+
+fn shorter() -> Error {
+    Error::new(
+        ErrorKind::Changed,
+        "it became shorter while it was being read",
+    )
+}
+
+fn misfit(error: Misfit) -> Error {
+    Error::new(ErrorKind::Protocol, "a hash does not fit the file").because(error)
+}

@@ -1,0 +1,83 @@
+//! Units of work: what one task does at a time.
+
+use super::plan::{Item, Step, Transfer};
+use crate::entry::Version;
+use crate::service::Expect;
+
+/// How many small files travel together at most.
+const MAX_FILES: usize = 256;
+/// How many bytes of small files travel together at most, unless one is larger.
+const MAX_BYTES: u64 = 2 << 20;
+/// How many files are compared together at most.
+const MAX_COMPARED: usize = 64;
+/// How many bytes are compared together at most, unless one file is larger.
+const MAX_COMPARED_BYTES: u64 = 64 << 20;
+
+/// What one task does.
+pub(super) enum Unit {
+    /// Sends small files whole.
+    Put(Vec<(Item, Expect)>),
+    /// Compares files with what is there.
+    Verify(Vec<(Item, Version)>),
+    /// Sends a large file in blocks.
+    Transfer(Box<Item>, Transfer),
+}
+
+/// Gathers steps into units.
+#[derive(Default)]
+pub(super) struct Units {
+    puts: Vec<(Item, Expect)>,
+    put_bytes: u64,
+    compared: Vec<(Item, Version)>,
+    compared_bytes: u64,
+}
+
+impl Units {
+    /// Adds a step; answers the units that are full.
+    pub(super) fn add(&mut self, (item, step): (Item, Step)) -> Option<Unit> {
+        let size = item.entry.size;
+        match step {
+            Step::Put(expect) => {
+                let full = self.puts.len() >= MAX_FILES
+                    || (!self.puts.is_empty() && self.put_bytes.saturating_add(size) > MAX_BYTES);
+                let unit = full.then(|| self.take_puts());
+                self.put_bytes = self.put_bytes.saturating_add(size);
+                self.puts.push((item, expect));
+                unit
+            }
+            Step::Verify(version) => {
+                let bytes = self.compared_bytes.saturating_add(size);
+                let full = self.compared.len() >= MAX_COMPARED
+                    || (!self.compared.is_empty() && bytes > MAX_COMPARED_BYTES);
+                let unit = full.then(|| self.take_compared());
+                self.compared_bytes = self.compared_bytes.saturating_add(size);
+                self.compared.push((item, version));
+                unit
+            }
+            Step::Transfer(transfer) => Some(Unit::Transfer(Box::new(item), transfer)),
+            // Settled before it comes here.
+            Step::Rename | Step::Fail(_) | Step::Stop(_) => None,
+        }
+    }
+
+    /// What has not filled a unit.
+    pub(super) fn rest(mut self) -> Vec<Unit> {
+        let units = [self.take_puts(), self.take_compared()];
+        let empty = |unit: &Unit| match unit {
+            Unit::Put(puts) => puts.is_empty(),
+            Unit::Verify(items) => items.is_empty(),
+            Unit::Transfer(..) => false,
+        };
+        units.into_iter().filter(|unit| !empty(unit)).collect()
+    }
+
+    fn take_puts(&mut self) -> Unit {
+        self.put_bytes = 0;
+        Unit::Put(std::mem::take(&mut self.puts))
+    }
+
+    fn take_compared(&mut self) -> Unit {
+        self.compared_bytes = 0;
+        Unit::Verify(std::mem::take(&mut self.compared))
+    }
+}

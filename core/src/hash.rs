@@ -1,0 +1,463 @@
+//! Hashes of content: BLAKE3, computed in pieces that can be kept and joined.
+//!
+//! BLAKE3 is a tree: the hash of a file is made of the chaining values of its subtrees. A
+//! [`TreeHasher`] takes the content in order, as bytes or as subtrees that somebody else hashed, and
+//! its [`HashState`] (a handful of chaining values) is all that must be kept to go on later without
+//! hashing anything twice. The tree is that of the BLAKE3 specification, section 2.1; the digest
+//! is what `b3sum` prints.
+
+use std::fmt;
+
+use blake3::Hasher;
+use blake3::hazmat::{self, HasherExt, Mode};
+use serde::{Deserialize, Serialize};
+
+use crate::range::ByteRange;
+
+/// The size of BLAKE3's leaves in bytes: states exist, and ranges can be hashed, at multiples of it.
+pub const CHUNK: u64 = 1024;
+
+/// A BLAKE3 hash.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Digest([u8; 32]);
+
+impl Digest {
+    /// The digest with these bytes.
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The hash of a whole file's content.
+    pub fn of_content(content: &[u8]) -> Self {
+        Self(blake3::hash(content).into())
+    }
+
+    /// The hash of a symbolic link's target, in a domain of its own: a link never equals a file.
+    pub fn of_link(target: &[u8]) -> Self {
+        Self(blake3::derive_key(
+            "realize 2026 symbolic link target",
+            target,
+        ))
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Digest({self})")
+    }
+}
+
+/// A subtree's chaining value and how many bytes of content it stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subtree {
+    len: u64,
+    value: [u8; 32],
+}
+
+/// The hash of a range, in a form that a [`TreeHasher`] can take in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RangeHash {
+    /// The range was the whole file.
+    Whole(Digest),
+    /// Consecutive subtrees that cover the range.
+    Part(Vec<Subtree>),
+}
+
+/// How far a file has been hashed, and the chaining values to go on from there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HashState {
+    stack: Vec<Subtree>,
+}
+
+impl HashState {
+    /// How many bytes have been hashed.
+    pub fn position(&self) -> u64 {
+        self.stack
+            .iter()
+            .fold(0, |sum, subtree| sum.saturating_add(subtree.len))
+    }
+
+    /// Whether it is one that a [`TreeHasher`] could have produced: subtrees of a power of two
+    /// chunks, each smaller than the one before.
+    pub(crate) fn is_valid(&self) -> bool {
+        let powers = self
+            .stack
+            .iter()
+            .all(|s| s.len >= CHUNK && s.len.is_power_of_two() && s.len < 1 << 62);
+        powers
+            && self
+                .stack
+                .windows(2)
+                .all(|pair| matches!(pair, [a, b] if a.len > b.len))
+    }
+}
+
+/// A piece that does not continue the content: not at the position reached, or beyond its end, or
+/// not cut at a multiple of [`CHUNK`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a hashed piece does not fit the content at its place")]
+pub struct Misfit;
+
+/// The hash of a file whose size is known, or of a range of it, taken in order.
+#[derive(Clone, Debug)]
+pub struct TreeHasher {
+    total: u64,
+    start: u64,
+    position: u64,
+    stack: Vec<Subtree>,
+    whole: Option<Digest>,
+}
+
+impl TreeHasher {
+    /// A hasher for content of `total` bytes.
+    pub fn new(total: u64) -> Self {
+        let whole = (total == 0).then(|| Digest::of_content(&[]));
+        Self {
+            total,
+            start: 0,
+            position: 0,
+            stack: Vec::new(),
+            whole,
+        }
+    }
+
+    /// A hasher for a range that begins at `start` in content of `total` bytes.
+    ///
+    /// # Errors
+    /// [`Misfit`] if `start` is no multiple of [`CHUNK`] or lies beyond the content.
+    pub fn range(total: u64, start: u64) -> Result<Self, Misfit> {
+        if start > total || !start.is_multiple_of(CHUNK) {
+            return Err(Misfit);
+        }
+        Ok(Self {
+            start,
+            position: start,
+            ..Self::new(total)
+        })
+    }
+
+    /// A hasher that goes on from `state`.
+    ///
+    /// # Errors
+    /// [`Misfit`] if `state` is not one of content of `total` bytes, or is complete.
+    pub fn resume(total: u64, state: HashState) -> Result<Self, Misfit> {
+        let position = state.position();
+        if !state.is_valid() || (position >= total && position > 0) {
+            return Err(Misfit);
+        }
+        Ok(Self {
+            position,
+            stack: state.stack,
+            ..Self::new(total)
+        })
+    }
+
+    /// How many bytes it has taken in.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Takes in the next bytes.
+    ///
+    /// # Errors
+    /// [`Misfit`] if they go beyond the content's end, or the position is no multiple of [`CHUNK`].
+    pub fn update(&mut self, data: &[u8]) -> Result<(), Misfit> {
+        let range = ByteRange::at(self.position, data.len() as u64).map_err(|_| Misfit)?;
+        let hash = hash_range(self.total, range, data)?;
+        self.push(&hash, range)
+    }
+
+    /// Takes in the hash of `range`, which must be what comes next.
+    ///
+    /// # Errors
+    /// [`Misfit`] if it is not, or the hash is not one of such a range.
+    pub fn push(&mut self, hash: &RangeHash, range: ByteRange) -> Result<(), Misfit> {
+        if range.start() != self.position || range.end() > self.total {
+            return Err(Misfit);
+        }
+        match hash {
+            RangeHash::Whole(digest) => {
+                if range.start() != 0 || range.end() != self.total {
+                    return Err(Misfit);
+                }
+                self.whole = Some(*digest);
+                self.position = self.total;
+            }
+            RangeHash::Part(subtrees) => {
+                let len = subtrees
+                    .iter()
+                    .try_fold(0u64, |sum, s| sum.checked_add(s.len));
+                if len != Some(range.len()) {
+                    return Err(Misfit);
+                }
+                for subtree in subtrees {
+                    self.push_subtree(*subtree)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn push_subtree(&mut self, subtree: Subtree) -> Result<(), Misfit> {
+        let end = self.position.checked_add(subtree.len).ok_or(Misfit)?;
+        let fits = subtree.len > 0
+            && hazmat::max_subtree_len(self.position).is_none_or(|max| subtree.len <= max)
+            && (end == self.total || (subtree.len.is_power_of_two() && subtree.len >= CHUNK))
+            && !(self.position == 0 && end == self.total);
+        if !fits {
+            return Err(Misfit);
+        }
+        self.position = end;
+        self.stack.push(subtree);
+        // Siblings are joined, except at the end of the content, where the last join is the root's.
+        while self.position < self.total {
+            let [.., left, right] = self.stack.as_slice() else {
+                break;
+            };
+            let start = self
+                .position
+                .saturating_sub(left.len)
+                .saturating_sub(right.len);
+            let siblings = left.len == right.len
+                && hazmat::max_subtree_len(start).is_none_or(|max| left.len < max);
+            if !siblings {
+                break;
+            }
+            let joined = join(*left, *right);
+            self.stack.truncate(self.stack.len() - 2);
+            self.stack.push(joined);
+        }
+        Ok(())
+    }
+
+    /// What must be kept to go on from here: only before the end, at a multiple of [`CHUNK`].
+    pub fn state(&self) -> Option<HashState> {
+        let resumable = self.start == 0 && self.position < self.total;
+        resumable.then(|| HashState {
+            stack: self.stack.clone(),
+        })
+    }
+
+    /// The hash of what it has taken in, for another hasher to take in.
+    ///
+    /// # Errors
+    /// [`Misfit`] never, but for an empty range that is not the whole content.
+    pub fn into_range(self) -> Result<RangeHash, Misfit> {
+        if self.start == 0 && self.position == self.total {
+            return self.finish().map(RangeHash::Whole);
+        }
+        if self.stack.is_empty() {
+            Err(Misfit)
+        } else {
+            Ok(RangeHash::Part(self.stack))
+        }
+    }
+
+    /// The hash of the content.
+    ///
+    /// # Errors
+    /// [`Misfit`] if it has not taken in all of it.
+    pub fn finish(mut self) -> Result<Digest, Misfit> {
+        if let Some(digest) = self.whole {
+            return Ok(digest);
+        }
+        if self.position != self.total || self.start != 0 {
+            return Err(Misfit);
+        }
+        let mut right = self.stack.pop().ok_or(Misfit)?;
+        while let Some(left) = self.stack.pop() {
+            if self.stack.is_empty() {
+                let root = hazmat::merge_subtrees_root(&left.value, &right.value, Mode::Hash);
+                return Ok(Digest(root.into()));
+            }
+            right = join(left, right);
+        }
+        Err(Misfit)
+    }
+}
+
+fn join(left: Subtree, right: Subtree) -> Subtree {
+    let value = hazmat::merge_subtrees_non_root(&left.value, &right.value, Mode::Hash);
+    Subtree {
+        len: left.len.saturating_add(right.len),
+        value,
+    }
+}
+
+/// Hashes `data`, which is `range` of content of `total` bytes.
+///
+/// # Errors
+/// [`Misfit`] if `data` is not as long as `range`, the range goes beyond the content, or an end of
+/// it is neither the content's end nor a multiple of [`CHUNK`].
+pub fn hash_range(total: u64, range: ByteRange, data: &[u8]) -> Result<RangeHash, Misfit> {
+    if range.len() != data.len() as u64
+        || range.end() > total
+        || !range.start().is_multiple_of(CHUNK)
+        || !(range.end() == total || range.end().is_multiple_of(CHUNK))
+    {
+        return Err(Misfit);
+    }
+    if range.start() == 0 && range.end() == total {
+        return Ok(RangeHash::Whole(Digest::of_content(data)));
+    }
+    let mut subtrees = Vec::new();
+    let mut position = range.start();
+    let mut rest = data;
+    while !rest.is_empty() {
+        let len = subtree_len(total, position, rest.len() as u64);
+        let (piece, after) = rest.split_at_checked(len as usize).ok_or(Misfit)?;
+        let mut hasher = Hasher::new();
+        hasher.set_input_offset(position).update(piece);
+        subtrees.push(Subtree {
+            len,
+            value: hasher.finalize_non_root(),
+        });
+        position = position.saturating_add(len);
+        rest = after;
+    }
+    Ok(RangeHash::Part(subtrees))
+}
+
+/// The longest subtree that starts at `position` and lies within the next `available` bytes.
+fn subtree_len(total: u64, position: u64, available: u64) -> u64 {
+    let aligned = hazmat::max_subtree_len(position).unwrap_or(u64::MAX);
+    let reaches_end = position.checked_add(available) == Some(total);
+    if reaches_end && available <= aligned && position > 0 {
+        return available;
+    }
+    // At position 0 the whole content is no subtree but the root: its left half comes first.
+    let longest = if reaches_end && position == 0 {
+        hazmat::left_subtree_len(available)
+    } else {
+        1 << (63 - available.max(1).leading_zeros())
+    };
+    longest.min(aligned)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn content(len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i * 7 + i / 251) as u8).collect()
+    }
+
+    fn range(start: usize, end: usize) -> ByteRange {
+        ByteRange::new(start as u64, end as u64).unwrap()
+    }
+
+    #[test]
+    fn links_and_files_never_hash_alike() {
+        assert_ne!(Digest::of_link(b"x"), Digest::of_content(b"x"));
+        assert_eq!(
+            Digest::of_content(b"").to_string(),
+            "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"
+        );
+    }
+
+    proptest! {
+        /// However the content is cut, and wherever the state is kept and taken up again, the
+        /// digest is BLAKE3's own.
+        #[test]
+        fn pieces_make_the_whole(
+            len in prop_oneof![0usize..5000, 16_000usize..80_000],
+            cuts in proptest::collection::vec(0usize..80, 0..8),
+        ) {
+            let data = content(len);
+            let mut cuts: Vec<_> = cuts.iter().map(|c| c * 1024).filter(|&c| c < len).collect();
+            cuts.extend([0, len]);
+            cuts.sort_unstable();
+            cuts.dedup();
+            let mut hasher = TreeHasher::new(len as u64);
+            for (i, pair) in cuts.windows(2).enumerate() {
+                let piece = &data[pair[0]..pair[1]];
+                if i % 2 == 0 {
+                    hasher.update(piece).unwrap();
+                } else {
+                    let range = range(pair[0], pair[1]);
+                    let hash = hash_range(len as u64, range, piece).unwrap();
+                    hasher.push(&hash, range).unwrap();
+                }
+                if let Some(state) = hasher.state() {
+                    prop_assert_eq!(state.position(), pair[1] as u64);
+                    hasher = TreeHasher::resume(len as u64, state).unwrap();
+                }
+            }
+            prop_assert_eq!(hasher.finish().unwrap(), Digest::of_content(&data));
+        }
+    }
+
+    proptest! {
+        /// A range that was hashed elsewhere, in pieces of its own, stays short and fits.
+        #[test]
+        fn ranges_make_the_whole(chunks in 2usize..200, cut in 1usize..199, tail in 1usize..1024, piece in 1usize..9) {
+            let data = content((chunks - 1) * 1024 + tail);
+            let cut = cut.min(chunks - 1) * 1024;
+            let total = data.len() as u64;
+            let mut hasher = TreeHasher::new(total);
+            for (start, end) in [(0, cut), (cut, data.len())] {
+                let mut part = TreeHasher::range(total, start as u64).unwrap();
+                for bytes in data[start..end].chunks(piece * 1024) {
+                    part.update(bytes).unwrap();
+                }
+                let hash = part.into_range().unwrap();
+                let RangeHash::Part(subtrees) = &hash else { panic!("{hash:?}") };
+                prop_assert!(subtrees.len() < 32);
+                hasher.push(&hash, range(start, end)).unwrap();
+            }
+            prop_assert_eq!(hasher.finish().unwrap(), Digest::of_content(&data));
+        }
+    }
+
+    #[test]
+    fn pieces_that_do_not_fit_are_refused() {
+        let data = content(4096);
+        let mut hasher = TreeHasher::new(4096);
+        let hash = hash_range(4096, range(1024, 2048), &data[1024..2048]).unwrap();
+        assert_eq!(hasher.push(&hash, range(1024, 2048)), Err(Misfit));
+        assert_eq!(hash_range(4096, range(0, 100), &data[..100]), Err(Misfit));
+        assert_eq!(hash_range(4096, range(0, 1024), &data[..100]), Err(Misfit));
+        hasher.update(&data[..1024]).unwrap();
+        assert_eq!(hasher.clone().finish(), Err(Misfit));
+        assert_eq!(hasher.update(&content(4096)), Err(Misfit));
+    }
+
+    #[test]
+    fn states_from_elsewhere_are_checked() {
+        let odd = HashState {
+            stack: vec![Subtree {
+                len: 1500,
+                value: [0; 32],
+            }],
+        };
+        assert!(TreeHasher::resume(1 << 20, odd).is_err());
+        let growing = [1024, 2048]
+            .map(|len| Subtree {
+                len,
+                value: [0; 32],
+            })
+            .to_vec();
+        assert!(TreeHasher::resume(1 << 20, HashState { stack: growing }).is_err());
+        let beyond = HashState {
+            stack: vec![Subtree {
+                len: 4096,
+                value: [0; 32],
+            }],
+        };
+        assert!(TreeHasher::resume(4096, beyond).is_err());
+        assert!(TreeHasher::resume(4096, HashState::default()).is_ok());
+    }
+}

@@ -1,0 +1,27 @@
+//! The core of realize: the traits that its parts meet at, local storage, and the move engine.
+//!
+//! - [`Service`]: what a directory can do, near or far; [`LocalService`] is one of this machine.
+//! - [`transport`] and [`registry`]: how two machines are connected, and how transports plug in.
+//! - [`throttle`]: limits on how fast bytes are sent.
+//! - [`engine`]: moves files from one service to another, and knows nothing else.
+//!
+//! No transport, wire format, command line or configuration schema is named in this crate.
+
+pub mod clock;
+pub mod delta;
+pub mod engine;
+pub mod entry;
+pub mod error;
+pub mod hash;
+pub mod local;
+pub mod path;
+pub mod range;
+pub mod registry;
+pub mod service;
+pub mod throttle;
+pub mod transport;
+
+pub use error::{Error, ErrorKind, Result};
+pub use local::{LocalOptions, LocalService};
+pub use path::RelPath;
+pub use service::Service;

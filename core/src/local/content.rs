@@ -1,0 +1,298 @@
+//! The content of files: reading and hashing it, signatures, differences, blocks and patches.
+
+use std::sync::{Arc, PoisonError};
+
+use bytes::Bytes;
+
+use super::Storage;
+use super::fs::{Access, File, Kind, read_full};
+use super::opened::SharedPartial;
+use super::partial::{self, Partial, Stale};
+use super::place::Missing;
+use super::version::LocalVersion;
+use crate::delta::{self, DeltaOp, Signature, Signer};
+use crate::entry::Version;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::hash::{Digest, RangeHash, TreeHasher, hash_range};
+use crate::path::RelPath;
+use crate::range::ByteRange;
+use crate::service::{
+    Basis, Block, DiffRequest, Difference, Hash, MAX_BATCH_BYTES, MAX_BLOCK, MAX_DIFF_RANGE, Patch,
+    Read, ReadWhole, SendBlock, SignatureRequest, Target,
+};
+
+/// How much is read at once for hashing and copying.
+const BUFFER: usize = 1 << 18;
+
+impl Storage {
+    pub(crate) fn read(&self, read: &Read) -> Result<Block> {
+        if read.range.len() > MAX_BLOCK {
+            return Err(invalid("the block is longer than a block may be"));
+        }
+        let file = self.open_version(&read.path, &read.version)?;
+        let start = read.range.start();
+        let hole_end = match file.next_data(start).doing("looking for data")? {
+            Some(data) => data,
+            None => file.stat().doing("looking at the file")?.size,
+        };
+        if !read.range.is_empty() && hole_end >= read.range.end() {
+            return Ok(Block::Hole(read.range.len()));
+        }
+        let mut data = vec![0; read.range.len() as usize];
+        let count = read_full(&*file, &mut data, start).doing("reading")?;
+        data.truncate(count);
+        self.check_version(&*file, &read.version)?;
+        Ok(Block::Data(data.into()))
+    }
+
+    pub(crate) fn read_batch(&self, reads: &[ReadWhole]) -> Result<Vec<Result<Bytes>>> {
+        let bytes = reads
+            .iter()
+            .fold(0u64, |sum, read| sum.saturating_add(read.size));
+        if bytes > MAX_BATCH_BYTES {
+            return Err(invalid("the batch holds more bytes than a batch may"));
+        }
+        let mut places = self.places();
+        let mut read_one = |read: &ReadWhole| {
+            let place = places.parent(&read.path, Missing::Fail)?;
+            let file = self.open_in(&*place.directory, &read.path, &read.version)?;
+            // One byte more, so that a file that grew shows it.
+            let mut data = vec![0; read.size as usize + 1];
+            let count = read_full(&*file, &mut data, 0).doing("reading")?;
+            if count as u64 != read.size {
+                return Err(changed());
+            }
+            data.truncate(count);
+            self.check_version(&*file, &read.version)?;
+            Ok(Bytes::from(data))
+        };
+        Ok(reads
+            .iter()
+            .map(|read| read_one(read).map_err(|e| e.at(&read.path)))
+            .collect())
+    }
+
+    pub(crate) fn hash(&self, hash: &Hash) -> Result<RangeHash> {
+        let file = self.open_version(&hash.path, &hash.version)?;
+        let mut hasher = TreeHasher::range(hash.size, hash.range.start()).map_err(misfit)?;
+        if hash.range.end() > hash.size {
+            return Err(invalid("the range lies beyond the file's end"));
+        }
+        self.feed(&*file, hash.range, |piece, _| {
+            hasher.update(piece).map_err(misfit)
+        })?;
+        self.check_version(&*file, &hash.version)?;
+        hasher.into_range().map_err(misfit)
+    }
+
+    /// The hash of an open file that must have `size` bytes, no more and no fewer.
+    pub(super) fn hash_file(&self, file: &dyn File, size: u64) -> Result<Digest> {
+        let mut hasher = TreeHasher::new(size);
+        let whole = ByteRange::new(0, size).map_err(|_| invalid("the size is too large"))?;
+        self.feed(file, whole, |piece, _| hasher.update(piece).map_err(misfit))?;
+        if file.read_at(&mut [0], size).doing("reading to the end")? != 0 {
+            return Err(Error::new(
+                ErrorKind::Mismatch,
+                "it is longer than it should be",
+            ));
+        }
+        hasher.finish().map_err(misfit)
+    }
+
+    /// Hands `range` of a file to `take`, in pieces of [`BUFFER`] that each begin at a multiple of
+    /// it, except the first.
+    fn feed(
+        &self,
+        file: &dyn File,
+        range: ByteRange,
+        mut take: impl FnMut(&[u8], ByteRange) -> Result<()>,
+    ) -> Result<()> {
+        let mut buffer = vec![0; BUFFER.min(range.len() as usize)];
+        for piece in range.pieces(BUFFER as u64) {
+            let Some(bytes) = buffer.get_mut(..piece.len() as usize) else {
+                continue;
+            };
+            if read_full(file, bytes, piece.start()).doing("reading")? != bytes.len() {
+                return Err(changed());
+            }
+            take(bytes, piece)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn calculate_signature(&self, request: &SignatureRequest) -> Result<Signature> {
+        let file = match &request.basis {
+            Basis::Final(version) => self.open_version(&request.target.path, version)?,
+            Basis::Partial => {
+                let partial = self.partial(&request.target, Stale::Keep)?;
+                let partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
+                Arc::clone(partial.file())
+            }
+        };
+        let size = file.stat().doing("looking at the older version")?.size;
+        let whole = ByteRange::new(0, size).map_err(|_| invalid("the file is too large"))?;
+        let range = request.range.clamp_to(whole);
+        let mut signer = Signer::new(range, request.block).map_err(bad_delta)?;
+        // Blocks count from the range's start, whatever the pieces that are read.
+        let block = u64::from(request.block);
+        let mut buffer = vec![0; (block * (BUFFER as u64 / block).max(1)) as usize];
+        let mut at = range.start();
+        while at < range.end() {
+            let piece = ByteRange::at(at, buffer.len() as u64).map_err(|_| changed())?;
+            let piece = piece.clamp_to(range);
+            let Some(bytes) = buffer.get_mut(..piece.len() as usize) else {
+                break;
+            };
+            if read_full(&*file, bytes, at).doing("reading")? != bytes.len() {
+                return Err(changed());
+            }
+            signer.update(bytes);
+            at = piece.end();
+        }
+        signer.finish().map_err(bad_delta)
+    }
+
+    pub(crate) fn diff(&self, request: &DiffRequest) -> Result<Difference> {
+        if request.range.len() > MAX_DIFF_RANGE {
+            return Err(invalid("the range is longer than a diff may look at"));
+        }
+        let file = self.open_version(&request.path, &request.version)?;
+        let mut data = vec![0; request.range.len() as usize];
+        if read_full(&*file, &mut data, request.range.start()).doing("reading")? != data.len() {
+            return Err(changed());
+        }
+        self.check_version(&*file, &request.version)?;
+        let data = Bytes::from(data);
+        let hash = hash_range(request.size, request.range, &data).map_err(misfit)?;
+        let start = request.range.start();
+        let delta = delta::diff(&data, start, &request.signature, request.in_place);
+        Ok(Difference { delta, hash })
+    }
+
+    pub(crate) fn send(&self, send: &SendBlock) -> Result<()> {
+        if send.block.len() > MAX_BLOCK {
+            return Err(invalid("the block is longer than a block may be"));
+        }
+        let partial = self.partial(&send.target, Stale::Discard)?;
+        let mut partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
+        partial.write(send.offset, &send.block, send.hash.as_ref())
+    }
+
+    pub(crate) fn apply_patch(&self, patch: &Patch) -> Result<()> {
+        let in_place = patch.basis == Basis::Partial;
+        let basis = match &patch.basis {
+            Basis::Final(version) => Some(self.open_version(&patch.target.path, version)?),
+            Basis::Partial => None,
+        };
+        let size = match &basis {
+            Some(file) => file.stat().doing("looking at the older version")?.size,
+            None => patch.target.size,
+        };
+        patch
+            .delta
+            .check(patch.range, size, in_place)
+            .map_err(bad_delta)?;
+        if patch.range.len() > MAX_DIFF_RANGE || patch.range.end() > patch.target.size {
+            return Err(invalid(
+                "the patch is longer than one may be, or lies beyond the end",
+            ));
+        }
+        let stale = if in_place {
+            Stale::Keep
+        } else {
+            Stale::Discard
+        };
+        let partial = self.partial(&patch.target, stale)?;
+        let mut partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = vec![0; BUFFER];
+        let mut at = patch.range.start();
+        for op in patch.delta.ops() {
+            match (op, &basis) {
+                (DeltaOp::Data(data), _) => partial.write_unnoted(at, data)?,
+                (DeltaOp::Copy(range), Some(file)) => {
+                    partial::copy(&partial, &**file, *range, at, &mut buffer)?;
+                }
+                // In place, what is to be copied is there already.
+                (DeltaOp::Copy(_), None) => {}
+            }
+            at = at.saturating_add(op.len());
+        }
+        partial.arrived(patch.range, patch.hash.as_ref())
+    }
+
+    fn partial(&self, target: &Target, stale: Stale) -> Result<SharedPartial> {
+        let fits = |partial: &Partial| partial.is_for(target);
+        self.partials.find_or_open(&target.path, fits, || {
+            let place = self.places().parent(&target.path, Missing::Create)?;
+            Partial::open(&*place.directory, &self.names, target, stale)
+        })
+    }
+
+    /// Opens a file that must be `version`, or finds it open.
+    fn open_version(&self, path: &RelPath, version: &Version) -> Result<Arc<dyn File>> {
+        if let Some(file) = self.opened.find(path)
+            && self.check_version(&*file, version).is_ok()
+        {
+            return Ok(file);
+        }
+        let place = self.places().parent(path, Missing::Fail)?;
+        let file = self.open_in(&*place.directory, path, version)?;
+        self.opened.keep(path, &file);
+        Ok(file)
+    }
+
+    fn open_in(
+        &self,
+        directory: &dyn super::fs::Directory,
+        path: &RelPath,
+        version: &Version,
+    ) -> Result<Arc<dyn File>> {
+        let file = match directory.open(path.file_name(), Access::Read) {
+            Err(error) if ErrorKind::of_io(&error) == ErrorKind::Conflict => {
+                return Err(changed().because(error));
+            }
+            // What was listed is gone: somebody else took it.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::new(ErrorKind::NotFound, "it is not there any more"));
+            }
+            other => other.doing("opening the file")?,
+        };
+        if file.stat().doing("looking at the file")?.kind != Kind::File {
+            return Err(changed());
+        }
+        self.check_version(&*file, version)?;
+        if file.has_writer() {
+            return Err(Error::new(
+                ErrorKind::InUse,
+                "a process has it open for writing",
+            ));
+        }
+        Ok(file)
+    }
+
+    fn check_version(&self, file: &dyn File, version: &Version) -> Result<()> {
+        let expected = LocalVersion::parse(version)?;
+        let still = self.linked.is_still(&expected, || file.stat());
+        if still.doing("looking at the file")? {
+            Ok(())
+        } else {
+            Err(changed())
+        }
+    }
+}
+
+fn changed() -> Error {
+    Error::new(ErrorKind::Changed, "it changed while it was being read")
+}
+
+fn invalid(what: &str) -> Error {
+    Error::new(ErrorKind::Invalid, what)
+}
+
+fn misfit(error: crate::hash::Misfit) -> Error {
+    invalid("the range cannot be hashed").because(error)
+}
+
+fn bad_delta(error: delta::InvalidDelta) -> Error {
+    invalid("the signature or the delta is not valid").because(error)
+}

@@ -1,0 +1,59 @@
+//! Making directories at the destination.
+
+use std::io;
+use std::sync::Arc;
+
+use super::Storage;
+use super::place::{Missing, Place, Places, sync_upward};
+use crate::entry::MODE_BITS;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::service::MakeDirectory;
+
+impl Storage {
+    pub(crate) fn make_directories(&self, makes: &[MakeDirectory]) -> Vec<Result<()>> {
+        let mut places = self.places();
+        let made: Vec<Result<Arc<Place>>> = makes
+            .iter()
+            .map(|make| {
+                self.make_directory(&mut places, make)
+                    .map_err(|e| e.at(&make.path))
+            })
+            .collect();
+        let synced = sync_upward(made.iter().flatten());
+        made.into_iter()
+            .map(|made| made.and_then(|_| synced.clone()))
+            .collect()
+    }
+
+    fn make_directory(&self, places: &mut Places, make: &MakeDirectory) -> Result<Arc<Place>> {
+        let missing = if make.create {
+            Missing::Create
+        } else {
+            Missing::Fail
+        };
+        let parent = places.parent(&make.path, missing)?;
+        // Looked at first: where it exists as something else, that is said of it.
+        match parent.directory.stat(make.path.file_name()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !make.create => {
+                return Err(Error::new(
+                    ErrorKind::NotFound,
+                    "there is no such directory",
+                ));
+            }
+            _ => {}
+        }
+        let place = places.open(&make.path, missing)?;
+        let mode = make.mode & MODE_BITS;
+        let stat = place
+            .directory
+            .own_stat()
+            .doing("looking at the directory")?;
+        if stat.mode & 0o7777 != mode {
+            place
+                .directory
+                .set_mode(mode)
+                .doing("setting the directory's permissions")?;
+        }
+        Ok(place)
+    }
+}

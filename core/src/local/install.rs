@@ -1,0 +1,417 @@
+//! From a partial to the final file: verify, make durable, rename, make the name durable.
+
+use std::io;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::Storage;
+use super::fs::{Access, Directory, File, Kind, Rename, Stat, write_full};
+use super::partial::{self, Partial, Stale};
+use super::place::{Missing, Place, Places, sync_upward};
+use super::version::LocalVersion;
+use crate::entry::{Timestamp, Version};
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::hash::Digest;
+use crate::path::RelPath;
+use crate::service::{Content, Expect, Finish, FinishFrom, Outcome, Put, Receipt, Target};
+
+/// From how many files on, a batch is synced with its whole file system instead of one by one.
+const GROUP: usize = 8;
+
+/// What a final file is to be.
+struct Wanted<'a> {
+    path: &'a RelPath,
+    size: u64,
+    hash: Digest,
+    mode: u32,
+    modified: Timestamp,
+}
+
+/// A verified, durable file under its partial's name.
+struct Ready<'a> {
+    wanted: Wanted<'a>,
+    place: Arc<Place>,
+    expect: &'a Expect,
+    /// Keeps the partial locked until it is renamed.
+    _partial: Option<Partial>,
+}
+
+/// A file under its final name, whose name is not durable yet.
+struct Named {
+    place: Arc<Place>,
+    receipt: Receipt,
+}
+
+impl Storage {
+    pub(crate) fn finish(&self, finishes: &[Finish]) -> Vec<Result<Receipt>> {
+        let mut places = self.places();
+        let named = finishes
+            .iter()
+            .map(|finish| {
+                self.finish_one(&mut places, finish)
+                    .map_err(|error| error.at(&finish.path))
+            })
+            .collect();
+        make_names_durable(named)
+    }
+
+    fn finish_one(&self, places: &mut Places, finish: &Finish) -> Result<Named> {
+        let wanted = Wanted {
+            path: &finish.path,
+            size: finish.size,
+            hash: finish.hash,
+            mode: finish.mode,
+            modified: finish.modified,
+        };
+        let place = places.parent(&finish.path, Missing::Fail)?;
+        self.opened.forget(&finish.path);
+        match &finish.from {
+            FinishFrom::Existing(version) => {
+                self.adopt(&place, &wanted, Some(&LocalVersion::parse(version)?))
+            }
+            FinishFrom::Partial(source, expect) => {
+                let directory = &*place.directory;
+                self.partials.close(&finish.path);
+                if partial::find(directory, &self.names, &finish.path)?.is_none() {
+                    // An answer was lost: the partial has become the final file already.
+                    return self.adopt(&place, &wanted, None);
+                }
+                let target = Target {
+                    path: finish.path.clone(),
+                    source: source.clone(),
+                    size: finish.size,
+                    sparse: true,
+                };
+                let mut partial = Partial::open(directory, &self.names, &target, Stale::Keep)?;
+                if self.hash_file(&**partial.file(), finish.size)? != finish.hash {
+                    partial.distrust()?;
+                    return Err(mismatch());
+                }
+                set_attributes(&**partial.file(), &wanted)?;
+                if let Err(error) = partial.file().sync() {
+                    // What a failed sync left in memory cannot be trusted, nor can another sync.
+                    drop(partial);
+                    partial::discard(directory, &self.names, &finish.path)?;
+                    return Err(sync_failed(error));
+                }
+                self.install(Ready {
+                    wanted,
+                    place,
+                    expect,
+                    _partial: Some(partial),
+                })
+            }
+        }
+    }
+
+    pub(crate) fn put(&self, puts: &[Put]) -> Vec<Result<Receipt>> {
+        let mut places = self.places();
+        let one_by_one = puts.len() < GROUP;
+        let mut ready: Vec<Result<Ready<'_>>> = puts
+            .iter()
+            .map(|put| {
+                self.prepare(&mut places, put, one_by_one)
+                    .map_err(|e| e.at(&put.path))
+            })
+            .collect();
+        if !one_by_one && sync_file_systems(ready.iter().flatten()).is_err() {
+            // It does not say which file failed, and what it left in memory cannot be trusted.
+            for (ready, put) in ready.iter_mut().zip(puts) {
+                if ready.is_ok() {
+                    *ready = self
+                        .prepare(&mut places, put, true)
+                        .map_err(|e| e.at(&put.path));
+                }
+            }
+        }
+        let named = ready
+            .into_iter()
+            .map(|ready| {
+                let ready = ready?;
+                let (path, place) = (ready.wanted.path, Arc::clone(&ready.place));
+                let named = self.install(ready);
+                if named.is_err() {
+                    partial::discard(&*place.directory, &self.names, path)?;
+                }
+                named.map_err(|error| error.at(path))
+            })
+            .collect();
+        make_names_durable(named)
+    }
+
+    /// Writes a small file or a link under its partial's name, and verifies it.
+    fn prepare<'a>(&self, places: &mut Places, put: &'a Put, sync: bool) -> Result<Ready<'a>> {
+        let place = places.parent(&put.path, Missing::Create)?;
+        self.opened.forget(&put.path);
+        self.partials.close(&put.path);
+        let directory = &*place.directory;
+        let wanted = |size, hash| Wanted {
+            path: &put.path,
+            size,
+            hash,
+            mode: put.mode,
+            modified: put.modified,
+        };
+        let written = match &put.content {
+            Content::File(data, hash) => {
+                let wanted = wanted(data.len() as u64, *hash);
+                self.write_file(directory, &wanted, data, sync)
+                    .map(|()| wanted)
+            }
+            Content::Link(target) => {
+                let wanted = wanted(target.len() as u64, Digest::of_link(target));
+                self.write_link(directory, &wanted, target).map(|()| wanted)
+            }
+        };
+        match written {
+            Ok(wanted) => Ok(Ready {
+                wanted,
+                place,
+                expect: &put.expect,
+                _partial: None,
+            }),
+            Err(error) => {
+                // A small file is sent whole again: what is left of it only takes up space.
+                let _ = partial::discard(directory, &self.names, &put.path);
+                Err(error)
+            }
+        }
+    }
+
+    fn write_file(
+        &self,
+        directory: &dyn Directory,
+        wanted: &Wanted<'_>,
+        data: &[u8],
+        sync: bool,
+    ) -> Result<()> {
+        let name = self.names.content(wanted.path);
+        let file = self.anew(directory, wanted.path, || directory.create(&name))?;
+        write_full(&*file, data, 0).doing("writing")?;
+        if self.hash_file(&*file, wanted.size)? != wanted.hash {
+            return Err(mismatch());
+        }
+        set_attributes(&*file, wanted)?;
+        if sync {
+            file.sync().map_err(sync_failed)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn write_link(
+        &self,
+        directory: &dyn Directory,
+        wanted: &Wanted<'_>,
+        target: &[u8],
+    ) -> Result<()> {
+        let name = self.names.content(wanted.path);
+        self.anew(directory, wanted.path, || {
+            directory.create_link(&name, target)
+        })?;
+        let held = directory.read_link(&name).doing("reading the link back")?;
+        if Digest::of_link(&held) != wanted.hash {
+            return Err(mismatch());
+        }
+        directory
+            .set_link_modified(&name, wanted.modified)
+            .doing("setting the link's time")
+    }
+
+    /// Creates something under a partial's name, in place of what an earlier run left there.
+    fn anew<T>(
+        &self,
+        directory: &dyn Directory,
+        path: &RelPath,
+        create: impl Fn() -> io::Result<T>,
+    ) -> Result<T> {
+        match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                // It may hold a file that a crash displaced, which is put back first.
+                partial::find(directory, &self.names, path)?;
+                partial::discard(directory, &self.names, path)?;
+                create().doing("creating a partial")
+            }
+            other => other.doing("creating a partial"),
+        }
+    }
+
+    /// Gives a partial its final name.
+    fn install(&self, ready: Ready<'_>) -> Result<Named> {
+        let Ready {
+            wanted,
+            place,
+            expect,
+            _partial,
+        } = &ready;
+        let (directory, name) = (&*place.directory, wanted.path.file_name());
+        let content = self.names.content(wanted.path);
+        let installed = match expect {
+            Expect::Absent => {
+                match directory.rename(&content, directory, name, Rename::NoReplace) {
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+                    other => other.doing("renaming to the final name").map(|()| true),
+                }
+            }
+            Expect::Version(version) => self.replace(directory, wanted, &content, version),
+        }?;
+        if !installed {
+            return self.adopt(place, wanted, None);
+        }
+        partial::forget(directory, &self.names, wanted.path)?;
+        let receipt = Receipt::issue(wanted.hash, Outcome::Finished);
+        Ok(Named {
+            place: Arc::clone(place),
+            receipt,
+        })
+    }
+
+    /// Puts a partial in the place of the final file, if that is still `version`.
+    fn replace(
+        &self,
+        directory: &dyn Directory,
+        wanted: &Wanted<'_>,
+        content: &[u8],
+        version: &Version,
+    ) -> Result<bool> {
+        let name = wanted.path.file_name();
+        let expected = LocalVersion::parse(version)?;
+        let found = directory
+            .stat(name)
+            .doing("looking at the file to be replaced")?;
+        if LocalVersion::of(&found) != expected || found.kind == Kind::Directory {
+            return Ok(false);
+        }
+        let own = directory.stat(content).doing("looking at the partial")?;
+        let own = (own.device, own.inode);
+        partial::note_exchange(directory, &self.names, wanted.path, own, version)?;
+        match directory.rename(content, directory, name, Rename::Exchange) {
+            Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
+                // The file system cannot exchange: the look a moment ago has to do.
+                let renamed = directory.rename(content, directory, name, Rename::Replace);
+                return renamed.doing("renaming to the final name").map(|()| true);
+            }
+            other => other.doing("exchanging with the older version")?,
+        }
+        let displaced = directory
+            .stat(content)
+            .doing("looking at the replaced file")?;
+        if LocalVersion::of(&displaced).same_but_changed(&expected) {
+            directory
+                .unlink(content)
+                .doing("removing the replaced file")?;
+            return Ok(true);
+        }
+        directory
+            .rename(content, directory, name, Rename::Exchange)
+            .doing("putting back a file that changed while it was being replaced")?;
+        Ok(false)
+    }
+
+    /// Takes what stands under the final name for the file, if it has the same content.
+    fn adopt(
+        &self,
+        place: &Arc<Place>,
+        wanted: &Wanted<'_>,
+        version: Option<&LocalVersion>,
+    ) -> Result<Named> {
+        let (directory, name) = (&*place.directory, wanted.path.file_name());
+        let stat = match directory.stat(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let what = "the file that was to be replaced or adopted is gone";
+                return Err(Error::new(ErrorKind::Conflict, what));
+            }
+            other => other.doing("looking at the final file")?,
+        };
+        if version.is_some_and(|version| LocalVersion::of(&stat) != *version) {
+            return Err(unexpected());
+        }
+        match stat.kind {
+            Kind::File if stat.size == wanted.size => {
+                let file = directory
+                    .open(name, Access::Read)
+                    .doing("opening the final file")?;
+                self.check_same(&*file, wanted, &stat)?;
+                set_attributes(&*file, wanted)?;
+                file.sync().map_err(sync_failed)?;
+            }
+            Kind::Link => {
+                let target = directory.read_link(name).doing("reading the link")?;
+                if Digest::of_link(&target) != wanted.hash {
+                    return Err(unexpected());
+                }
+                directory
+                    .set_link_modified(name, wanted.modified)
+                    .doing("setting the link's time")?;
+            }
+            _ => return Err(unexpected()),
+        }
+        partial::discard(directory, &self.names, wanted.path)?;
+        let receipt = Receipt::issue(wanted.hash, Outcome::Identical);
+        Ok(Named {
+            place: Arc::clone(place),
+            receipt,
+        })
+    }
+
+    fn check_same(&self, file: &dyn File, wanted: &Wanted<'_>, named: &Stat) -> Result<()> {
+        let same = self.hash_file(file, wanted.size)? == wanted.hash;
+        let stat = file.stat().doing("looking at the final file")?;
+        // Written to while it was being hashed, it is another file than the one that was hashed.
+        if same && LocalVersion::of(&stat) == LocalVersion::of(named) && !file.has_writer() {
+            return Ok(());
+        }
+        Err(unexpected())
+    }
+}
+
+/// Syncs the directories of all that were renamed; without that, none of them has a receipt.
+fn make_names_durable(named: Vec<Result<Named>>) -> Vec<Result<Receipt>> {
+    let synced = sync_upward(named.iter().flatten().map(|named| &named.place));
+    let receipt = |named: Named| match &synced {
+        Ok(()) => Ok(named.receipt),
+        Err(error) => Err(error.clone()),
+    };
+    named
+        .into_iter()
+        .map(|named| named.and_then(receipt))
+        .collect()
+}
+
+fn sync_file_systems<'a>(ready: impl Iterator<Item = &'a Ready<'a>>) -> io::Result<()> {
+    let mut synced: Vec<u64> = Vec::new();
+    for ready in ready {
+        let device = ready.place.directory.own_stat()?.device;
+        if !synced.contains(&device) {
+            ready.place.directory.sync_file_system()?;
+            synced.push(device);
+        }
+    }
+    Ok(())
+}
+
+/// Set-id bits are never set: they would make a file that a peer sent run as somebody else.
+fn set_attributes(file: &dyn File, wanted: &Wanted<'_>) -> Result<()> {
+    file.set_mode(wanted.mode & 0o777)
+        .doing("setting the permissions")?;
+    file.set_modified(wanted.modified).doing("setting the time")
+}
+
+fn mismatch() -> Error {
+    Error::new(
+        ErrorKind::Mismatch,
+        "what was read back is not what was read from the source",
+    )
+}
+
+fn unexpected() -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "the destination holds another file than was expected",
+    )
+}
+
+fn sync_failed(error: io::Error) -> Error {
+    Error::io("making the file durable", error).with_kind(ErrorKind::SyncFailed)
+}

@@ -1,0 +1,386 @@
+//! [`LocalService`]: a directory of this machine.
+//!
+//! It stands on the file-system seam ([`fs`]) and the clock; each operation runs on a blocking
+//! thread and is complete, or not begun, whatever becomes of the future that asked for it. The
+//! modules are: `place` (directories below the root), `walk` and `listing`, `content` (reading,
+//! hashing, patching), `partial` and `state` (files under construction), `install` (verify, sync,
+//! rename), `delete`, `lease`, and `version` (which state of a file something was said about).
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use self::fs::{Directory, FileSystem, Kind};
+use self::lease::Lease;
+use self::listing::{Duties, Listings};
+use self::names::PartialNames;
+use self::opened::{OpenedFiles, OpenedPartials};
+use self::os::OsFileSystem;
+use self::place::Places;
+use self::version::Linked;
+use crate::clock::{Clock, SystemClock};
+use crate::delta::Signature;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::hash::RangeHash;
+use crate::service::{
+    Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Finish, Hash, List, MAX_BATCH,
+    MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, Role,
+    SendBlock, Service, SignatureRequest,
+};
+use crate::transport::PeerId;
+
+mod content;
+mod delete;
+mod directories;
+pub mod fs;
+mod install;
+mod lease;
+mod listing;
+mod names;
+mod offer;
+mod opened;
+mod os;
+mod partial;
+mod place;
+mod state;
+mod sweep;
+mod version;
+mod walk;
+
+pub use self::os::OsFileSystem as SystemFileSystem;
+pub use self::walk::MAX_DEPTH;
+
+/// What a [`LocalService`] stands on, and for whom it works.
+#[derive(Clone, Debug)]
+pub struct LocalOptions {
+    /// Where directories are opened.
+    pub file_system: Arc<dyn FileSystem>,
+    /// The time, for the age of what was left behind.
+    pub clock: Arc<dyn Clock>,
+    /// Whose files these are: partials of different peers do not meet.
+    pub peer: PeerId,
+}
+
+impl Default for LocalOptions {
+    fn default() -> Self {
+        Self {
+            file_system: Arc::new(OsFileSystem),
+            clock: Arc::new(SystemClock),
+            peer: PeerId::local(),
+        }
+    }
+}
+
+/// A directory of this machine as a [`Service`].
+#[derive(Clone, Debug)]
+pub struct LocalService {
+    storage: Arc<Storage>,
+}
+
+/// What the blocking side of a [`LocalService`] works with.
+#[derive(Debug)]
+struct Storage {
+    root: Arc<dyn Directory>,
+    clock: Arc<dyn Clock>,
+    names: PartialNames,
+    leases: Mutex<Vec<Lease>>,
+    listings: Listings,
+    linked: Linked,
+    opened: OpenedFiles,
+    partials: OpenedPartials,
+}
+
+impl LocalService {
+    /// Opens the directory at `path`.
+    ///
+    /// # Errors
+    /// The directory does not exist, is none, or cannot be opened.
+    pub fn open(path: &Path, options: LocalOptions) -> Result<Self> {
+        let root = options
+            .file_system
+            .open_root(path)
+            .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+        let storage = Storage {
+            root,
+            clock: options.clock,
+            names: PartialNames::of(options.peer.as_str()),
+            leases: Mutex::default(),
+            listings: Listings::default(),
+            linked: Linked::default(),
+            opened: OpenedFiles::default(),
+            partials: OpenedPartials::default(),
+        };
+        Ok(Self {
+            storage: Arc::new(storage),
+        })
+    }
+
+    /// Runs `work` on a blocking thread.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Storage) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let storage = Arc::clone(&self.storage);
+        tokio::task::spawn_blocking(move || work(&storage))
+            .await
+            .map_err(|error| Error::new(ErrorKind::Io, "a storage task failed").because(error))?
+    }
+}
+
+impl Storage {
+    /// Directories for one call. Once the directory is a destination, none of the source's own is
+    /// among them.
+    fn places(&self) -> Places {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = leases.iter().find(|lease| lease.role == Role::Destination);
+        Places::new(
+            &self.root,
+            lease.map(|lease| names::probe(lease.run, Role::Source)),
+        )
+    }
+
+    fn duties(&self) -> Duties {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let lease = leases.iter().find(|lease| lease.role != Role::Destination);
+        Duties {
+            forbidden: lease.map(|lease| names::probe(lease.run, Role::Destination)),
+            put_back: lease.is_some_and(|lease| lease.role == Role::Source),
+        }
+    }
+
+    fn claim(&self, claim: &Claim) -> Result<()> {
+        let mut leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = leases
+            .iter()
+            .any(|lease| lease.role == claim.role && lease.run == claim.run);
+        if !held {
+            leases.push(Lease::take(&*self.root, claim)?);
+        }
+        Ok(())
+    }
+
+    fn release(&self, clean: bool) -> Result<()> {
+        let leases =
+            std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut outcome = Ok(());
+        for lease in leases {
+            if clean && lease.unclean && lease.role == Role::Destination {
+                outcome = outcome.and(self.sweep_own());
+            }
+            outcome = outcome.and(lease.give_back(&*self.root, clean));
+        }
+        outcome
+    }
+
+    fn delete(&self, deletes: &[Delete]) -> Vec<Result<()>> {
+        let mut places = self.places();
+        let mut deleters: Vec<(Arc<place::Place>, delete::Deleter<'_>)> = Vec::new();
+        let mut delete_one = |delete: &Delete| {
+            let path = delete.path();
+            let place = match places.parent(path, place::Missing::Fail) {
+                // With the directory, what was in it is gone too.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                other => other?,
+            };
+            let Delete::File { version, .. } = delete else {
+                return remove_directory(&*place.directory, path.file_name());
+            };
+            self.opened.forget(path);
+            let version = version::LocalVersion::parse(version)?;
+            let known = deleters
+                .iter()
+                .position(|(known, _)| Arc::ptr_eq(known, &place));
+            let at = known.unwrap_or_else(|| {
+                let deleter = delete::Deleter::new(Arc::clone(&place.directory), &self.linked);
+                deleters.push((place, deleter));
+                deleters.len() - 1
+            });
+            deleters
+                .get_mut(at)
+                .map_or(Ok(()), |(_, deleter)| deleter.delete(path, &version))
+        };
+        let deleted = deletes
+            .iter()
+            .map(|delete| delete_one(delete).map_err(|e| e.at(delete.path())))
+            .collect();
+        for (_, deleter) in deleters {
+            deleter.finish();
+        }
+        deleted
+    }
+}
+
+fn remove_directory(parent: &dyn Directory, name: &[u8]) -> Result<()> {
+    match parent.remove_directory(name) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
+            Err(Error::new(ErrorKind::Conflict, "the directory is not empty").because(error))
+        }
+        other => other.doing("removing the directory"),
+    }
+}
+
+fn bounded<T>(batch: &[T]) -> Result<()> {
+    if batch.len() <= MAX_BATCH {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Invalid,
+        format!("a batch of more than {MAX_BATCH} items"),
+    ))
+}
+
+#[async_trait]
+impl Service for LocalService {
+    async fn claim(&self, claim: Claim) -> Result<()> {
+        self.blocking(move |storage| storage.claim(&claim)).await
+    }
+
+    async fn release(&self, clean: bool) -> Result<()> {
+        self.blocking(move |storage| storage.release(clean)).await
+    }
+
+    async fn list(&self, list: List) -> Result<Page> {
+        self.blocking(move |s| s.listings.page(&s.root, &list, &s.duties()))
+            .await
+    }
+
+    async fn offer(&self, offers: Vec<Offer>) -> Result<Vec<Result<Answer>>> {
+        bounded(&offers)?;
+        self.blocking(move |storage| Ok(storage.offer(&offers)))
+            .await
+    }
+
+    async fn read(&self, read: Read) -> Result<Block> {
+        self.blocking(move |storage| storage.read(&read).map_err(|e| e.at(&read.path)))
+            .await
+    }
+
+    async fn read_batch(&self, reads: Vec<ReadWhole>) -> Result<Vec<Result<Bytes>>> {
+        bounded(&reads)?;
+        self.blocking(move |storage| storage.read_batch(&reads))
+            .await
+    }
+
+    async fn send(&self, send: SendBlock) -> Result<()> {
+        self.blocking(move |storage| storage.send(&send).map_err(|e| e.at(&send.target.path)))
+            .await
+    }
+
+    async fn put(&self, puts: Vec<Put>) -> Result<Vec<Result<Receipt>>> {
+        bounded(&puts)?;
+        let bytes = puts
+            .iter()
+            .map(|put| put.content.len())
+            .fold(0, u64::saturating_add);
+        if bytes > MAX_BATCH_BYTES {
+            let what = "the batch holds more bytes than a batch may";
+            return Err(Error::new(ErrorKind::Invalid, what));
+        }
+        self.blocking(move |storage| Ok(storage.put(&puts))).await
+    }
+
+    async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>> {
+        bounded(&makes)?;
+        self.blocking(move |storage| Ok(storage.make_directories(&makes)))
+            .await
+    }
+
+    async fn hash(&self, hash: Hash) -> Result<RangeHash> {
+        self.blocking(move |storage| storage.hash(&hash).map_err(|e| e.at(&hash.path)))
+            .await
+    }
+
+    async fn calculate_signature(&self, request: SignatureRequest) -> Result<Signature> {
+        self.blocking(move |storage| {
+            storage
+                .calculate_signature(&request)
+                .map_err(|e| e.at(&request.target.path))
+        })
+        .await
+    }
+
+    async fn diff(&self, request: DiffRequest) -> Result<Difference> {
+        self.blocking(move |storage| storage.diff(&request).map_err(|e| e.at(&request.path)))
+            .await
+    }
+
+    async fn apply_patch(&self, patch: Patch) -> Result<()> {
+        self.blocking(move |storage| {
+            storage
+                .apply_patch(&patch)
+                .map_err(|error| error.at(&patch.target.path))
+        })
+        .await
+    }
+
+    async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<Receipt>>> {
+        bounded(&finishes)?;
+        self.blocking(move |storage| Ok(storage.finish(&finishes)))
+            .await
+    }
+
+    async fn delete(&self, deletes: Vec<Delete>) -> Result<Vec<Result<()>>> {
+        bounded(&deletes)?;
+        self.blocking(move |storage| Ok(storage.delete(&deletes)))
+            .await
+    }
+
+    /// Nothing is sent over a network from here: no limit is in force, whatever is asked.
+    async fn configure(&self, _config: Config) -> Result<Config> {
+        Ok(Config::default())
+    }
+}
+
+/// How two directories of this machine lie to each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// Neither is, or lies in, the other.
+    Apart,
+    /// They are the same.
+    Same,
+    /// The first lies in the second.
+    Inside,
+    /// The second lies in the first.
+    Around,
+}
+
+/// How `one` lies to `other`, by device and inode of them and of every directory above them, so
+/// that links and other spellings do not deceive. Mounts of one directory in two places may; the
+/// probes of a run find those.
+///
+/// # Errors
+/// A directory, or one above it, cannot be opened.
+pub fn relation(file_system: &dyn FileSystem, one: &Path, other: &Path) -> Result<Relation> {
+    let one = ancestry(file_system, one)?;
+    let other = ancestry(file_system, other)?;
+    let (Some(one_root), Some(other_root)) = (one.first(), other.first()) else {
+        return Ok(Relation::Apart);
+    };
+    Ok(match (one.contains(other_root), other.contains(one_root)) {
+        _ if one_root == other_root => Relation::Same,
+        (true, _) => Relation::Inside,
+        (_, true) => Relation::Around,
+        _ => Relation::Apart,
+    })
+}
+
+/// Device and inode of the directory at `path` and of those above it, innermost first.
+fn ancestry(file_system: &dyn FileSystem, path: &Path) -> Result<Vec<(u64, u64)>> {
+    let mut above: Vec<(u64, u64)> = Vec::new();
+    let mut path = PathBuf::from(path);
+    loop {
+        let stat = file_system
+            .open_root(&path)
+            .and_then(|directory| directory.own_stat())
+            .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+        let this = (stat.device, stat.inode);
+        if stat.kind != Kind::Directory || above.last() == Some(&this) || above.len() > 4096 {
+            return Ok(above);
+        }
+        above.push(this);
+        path.push("..");
+    }
+}

@@ -1,0 +1,96 @@
+//! The reserved names that storage gives its own files.
+
+use crate::path::{RESERVED_PREFIX, RelPath};
+use crate::service::{Role, RunId};
+
+/// The directory that holds a source file between its rename and its end.
+pub(crate) const DELETING: &[u8] = b".realize-deleting";
+/// The lock of a source.
+pub(crate) const SOURCE_LEASE: &[u8] = b".realize-source.lease";
+/// The lock of a destination.
+pub(crate) const DESTINATION_LEASE: &[u8] = b".realize-destination.lease";
+
+/// How many digits of a partial's name stand for the peer; the other 24 stand for the path.
+const PEER_DIGITS: usize = 8;
+
+/// The names of one peer's partials.
+#[derive(Clone, Debug)]
+pub(crate) struct PartialNames {
+    prefix: Vec<u8>,
+}
+
+impl PartialNames {
+    pub(crate) fn of(peer: &str) -> Self {
+        let mut prefix = RESERVED_PREFIX.to_vec();
+        prefix.extend_from_slice(&hex(peer.as_bytes(), PEER_DIGITS));
+        Self { prefix }
+    }
+
+    /// The name of the content under construction for `path`.
+    pub(crate) fn content(&self, path: &RelPath) -> Vec<u8> {
+        self.name(path, b".part")
+    }
+
+    /// The name of what is known about that content.
+    pub(crate) fn state(&self, path: &RelPath) -> Vec<u8> {
+        self.name(path, b".state")
+    }
+
+    fn name(&self, path: &RelPath, ending: &[u8]) -> Vec<u8> {
+        [
+            &self.prefix,
+            &*hex(path.as_bytes(), 32 - PEER_DIGITS),
+            ending,
+        ]
+        .concat()
+    }
+
+    /// Whether `name` is that of a partial, or of its state, of this peer.
+    pub(crate) fn is_own(&self, name: &[u8]) -> bool {
+        crate::path::is_reserved(name)
+            && name.starts_with(&self.prefix)
+            && !name.ends_with(b".probe")
+    }
+}
+
+/// The name of the probe that a run's end in `role` leaves in its root.
+pub(crate) fn probe(run: RunId, role: Role) -> Vec<u8> {
+    let role: u8 = if role == Role::Destination { 1 } else { 0 };
+    let mut seed = run.as_bytes().to_vec();
+    seed.push(role);
+    [RESERVED_PREFIX, &*hex(&seed, 32), b".probe"].concat()
+}
+
+fn hex(seed: &[u8], digits: usize) -> Vec<u8> {
+    blake3::hash(seed).to_hex().bytes().take(digits).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::path::is_reserved;
+
+    #[test]
+    fn every_name_is_reserved_and_short() {
+        let names = PartialNames::of("local:");
+        let path = RelPath::new("d/".to_owned() + &"n".repeat(255)).unwrap();
+        let run = RunId::from_bytes([7; 16]);
+        for name in [
+            names.content(&path),
+            names.state(&path),
+            probe(run, Role::Source),
+            DELETING.to_vec(),
+            SOURCE_LEASE.to_vec(),
+            DESTINATION_LEASE.to_vec(),
+        ] {
+            assert!(
+                is_reserved(&name) && name.len() < 64,
+                "{}",
+                String::from_utf8_lossy(&name)
+            );
+        }
+        assert_ne!(probe(run, Role::Source), probe(run, Role::Destination));
+        assert!(names.is_own(&names.state(&path)));
+        assert!(!PartialNames::of("ed25519:x").is_own(&names.content(&path)));
+    }
+}

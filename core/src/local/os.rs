@@ -1,0 +1,287 @@
+//! The machine's own file system behind the seam: one system call per method.
+
+use std::any::Any;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use realize_writers::{Writers, writers_of};
+use rustix::fs::{
+    AtFlags, CWD, Dir, FallocateFlags, FileType, FlockOperation, Mode, OFlags, RenameFlags,
+    ResolveFlags, SeekFrom, Timespec, Timestamps, UTIME_OMIT,
+};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::fs::{Access, Directory, DirectoryEntry, Entries, File, FileSystem, Kind, Rename, Stat};
+use crate::entry::Timestamp;
+
+/// The machine's own file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsFileSystem;
+
+impl FileSystem for OsFileSystem {
+    fn open_root(&self, path: &Path) -> io::Result<Arc<dyn Directory>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?;
+        Ok(Arc::new(OsDirectory(fd)))
+    }
+}
+
+#[derive(Debug)]
+struct OsDirectory(OwnedFd);
+
+impl OsDirectory {
+    /// Opens `name` beneath this directory and nowhere else. A name is one component, and a link
+    /// is not followed, so plain `openat` confines just as well where the kernel, or a sandbox,
+    /// has no `openat2`.
+    fn open_beneath(&self, name: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let resolve =
+            ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
+        match retry_on_intr(|| rustix::fs::openat2(&self.0, name, flags, mode, resolve)) {
+            Err(Errno::NOSYS | Errno::PERM) => Ok(retry_on_intr(|| {
+                rustix::fs::openat(&self.0, name, flags, mode)
+            })?),
+            other => Ok(other?),
+        }
+    }
+}
+
+impl Directory for OsDirectory {
+    fn open_directory(&self, name: &[u8]) -> io::Result<Arc<dyn Directory>> {
+        let fd = self.open_beneath(name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
+        Ok(Arc::new(Self(fd)))
+    }
+
+    fn open(&self, name: &[u8], access: Access) -> io::Result<Arc<dyn File>> {
+        let access = match access {
+            Access::Read => OFlags::RDONLY,
+            Access::ReadWrite => OFlags::RDWR,
+        };
+        let fd = self.open_beneath(name, access | OFlags::NONBLOCK, Mode::empty())?;
+        Ok(Arc::new(OsFile(fd.into())))
+    }
+
+    fn create(&self, name: &[u8]) -> io::Result<Arc<dyn File>> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
+        let fd = self.open_beneath(name, flags, Mode::from_raw_mode(0o600))?;
+        Ok(Arc::new(OsFile(fd.into())))
+    }
+
+    fn create_directory(&self, name: &[u8], mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::mkdirat(
+            &self.0,
+            name,
+            Mode::from_raw_mode(mode),
+        )?)
+    }
+
+    fn create_link(&self, name: &[u8], target: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(target, &self.0, name)?)
+    }
+
+    fn stat(&self, name: &[u8]) -> io::Result<Stat> {
+        to_stat(&rustix::fs::statat(
+            &self.0,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
+    }
+
+    fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
+        Ok(rustix::fs::readlinkat(&self.0, name, Vec::new())?.into_bytes())
+    }
+
+    fn set_link_modified(&self, name: &[u8], modified: Timestamp) -> io::Result<()> {
+        let times = to_times(modified);
+        Ok(rustix::fs::utimensat(
+            &self.0,
+            name,
+            &times,
+            AtFlags::SYMLINK_NOFOLLOW,
+        )?)
+    }
+
+    fn rename(
+        &self,
+        from: &[u8],
+        directory: &dyn Directory,
+        to: &[u8],
+        how: Rename,
+    ) -> io::Result<()> {
+        let Some(other) = directory.as_any().downcast_ref::<Self>() else {
+            return Err(Errno::XDEV.into());
+        };
+        let flags = match how {
+            Rename::Replace => return Ok(rustix::fs::renameat(&self.0, from, &other.0, to)?),
+            Rename::NoReplace => RenameFlags::NOREPLACE,
+            Rename::Exchange => RenameFlags::EXCHANGE,
+        };
+        match rustix::fs::renameat_with(&self.0, from, &other.0, to, flags) {
+            // File systems without the flag (NFS, some FUSE): a second name, which fails where
+            // the name exists, and then the first one goes.
+            Err(Errno::INVAL | Errno::NOSYS) if how == Rename::NoReplace => {
+                rustix::fs::linkat(&self.0, from, &other.0, to, AtFlags::empty())?;
+                Ok(rustix::fs::unlinkat(&self.0, from, AtFlags::empty())?)
+            }
+            Err(Errno::NOSYS) => Err(Errno::INVAL.into()),
+            other => Ok(other?),
+        }
+    }
+
+    fn unlink(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    fn remove_directory(&self, name: &[u8]) -> io::Result<()> {
+        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+    }
+
+    fn entries(&self) -> io::Result<Entries> {
+        // A descriptor of its own: two listings of one directory must not share a position.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.0, c".", flags, Mode::empty()))?;
+        let names = Dir::new(fd)?.filter_map(|entry| match entry {
+            Ok(entry) => {
+                let name = entry.file_name().to_bytes();
+                let own = matches!(name, b"." | b"..");
+                (!own).then(|| {
+                    Ok(DirectoryEntry {
+                        name: name.to_vec(),
+                    })
+                })
+            }
+            Err(error) => Some(Err(error.into())),
+        });
+        Ok(Box::new(names))
+    }
+
+    fn own_stat(&self) -> io::Result<Stat> {
+        to_stat(&rustix::fs::fstat(&self.0)?)
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    fn sync_file_system(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(&self.0)?)
+    }
+
+    fn free_space(&self) -> io::Result<u64> {
+        let space = rustix::fs::fstatvfs(&self.0)?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+#[derive(Debug)]
+struct OsFile(std::fs::File);
+
+impl File for OsFile {
+    fn stat(&self) -> io::Result<Stat> {
+        to_stat(&rustix::fs::fstat(&self.0)?)
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
+        self.0.write_at(data, offset)
+    }
+
+    fn set_size(&self, size: u64) -> io::Result<()> {
+        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?)
+    }
+
+    fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
+        let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        Ok(retry_on_intr(|| {
+            rustix::fs::fallocate(&self.0, flags, offset, len)
+        })?)
+    }
+
+    fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
+        match rustix::fs::seek(&self.0, SeekFrom::Data(offset)) {
+            Ok(found) => Ok(Some(found)),
+            Err(Errno::NXIO) => Ok(None),
+            // No notion of holes: everything is data.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(offset)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn set_mode(&self, mode: u32) -> io::Result<()> {
+        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
+    }
+
+    fn set_modified(&self, modified: Timestamp) -> io::Result<()> {
+        Ok(rustix::fs::futimens(&self.0, &to_times(modified))?)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::fsync(&self.0)?)
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(true),
+            Err(Errno::WOULDBLOCK) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn has_writer(&self) -> bool {
+        writers_of(self.0.as_fd()) == Writers::Some
+    }
+}
+
+fn to_times(modified: Timestamp) -> Timestamps {
+    Timestamps {
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: modified.seconds,
+            tv_nsec: i64::from(modified.nanos.min(999_999_999)),
+        },
+    }
+}
+
+fn to_stat(stat: &rustix::fs::Stat) -> io::Result<Stat> {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Kind::File,
+        FileType::Directory => Kind::Directory,
+        FileType::Symlink => Kind::Link,
+        FileType::Fifo => Kind::Fifo,
+        FileType::Socket => Kind::Socket,
+        _ => Kind::Device,
+    };
+    let size = |value: i64| u64::try_from(value).map_err(|_| io::Error::from(Errno::OVERFLOW));
+    let time = |seconds, nanos| Timestamp {
+        seconds,
+        nanos: u32::try_from(nanos).unwrap_or(0),
+    };
+    Ok(Stat {
+        device: stat.st_dev,
+        inode: stat.st_ino,
+        kind,
+        mode: stat.st_mode & 0o7777,
+        links: stat.st_nlink,
+        size: size(stat.st_size)?,
+        stored: size(stat.st_blocks)?.saturating_mul(512),
+        modified: time(stat.st_mtime, stat.st_mtime_nsec),
+        changed: time(stat.st_ctime, stat.st_ctime_nsec),
+    })
+}

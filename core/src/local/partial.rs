@@ -1,0 +1,394 @@
+//! Partials: files under construction, beside their target, and what is known about them.
+
+use std::io;
+use std::sync::Arc;
+
+use super::fs::{Access, Directory, File, Kind, Rename, read_full, write_full};
+use super::names::PartialNames;
+use super::state::{PartialState, StateWriter};
+use super::version::LocalVersion;
+use crate::entry::Version;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::hash::HashState;
+use crate::path::RelPath;
+use crate::range::{ByteRange, RangeSet};
+use crate::service::{Block, Target};
+
+/// Zeros are left out of sparse files in pieces of this size, which is a page.
+const PAGE: usize = 4096;
+
+/// What to do with a partial that holds another version of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stale {
+    /// Begin anew.
+    Discard,
+    /// Keep the content: it is being patched in place.
+    Keep,
+}
+
+/// An open, locked partial.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    file: Arc<dyn File>,
+    state_file: Arc<dyn File>,
+    state: PartialState,
+    writer: StateWriter,
+    /// Whether nothing but zeros lies where nothing was written.
+    fresh: bool,
+    sparse: bool,
+}
+
+impl Partial {
+    /// Opens the partial of `target` in `directory`, or makes it.
+    pub(crate) fn open(
+        directory: &dyn Directory,
+        names: &PartialNames,
+        target: &Target,
+        stale: Stale,
+    ) -> Result<Self> {
+        recover(directory, names, &target.path)?;
+        let (content, state) = (names.content(&target.path), names.state(&target.path));
+        let (file, created) = open_or_create(directory, &content)?;
+        let (state_file, _) = open_or_create(directory, &state)?;
+        let stat = file.stat().doing("looking at the partial")?;
+        let own = (stat.device, stat.inode);
+        let (writer, found) = StateWriter::load(&*state_file)?;
+        let same = |state: &PartialState| {
+            state.source == target.source && state.size == target.size && state.own == own
+        };
+        let known = found.filter(|state| !created && same(state) && stat.size == target.size);
+        let resumed = known.is_some();
+        let state = known.unwrap_or_else(|| PartialState {
+            source: target.source.clone(),
+            size: target.size,
+            ranges: RangeSet::new(),
+            hash: HashState::default(),
+            own,
+            displaces: None,
+        });
+        let sparse = target.sparse;
+        let mut partial = Self {
+            file,
+            state_file,
+            state,
+            writer,
+            fresh: created,
+            sparse,
+        };
+        if !resumed {
+            partial.begin(directory, stale, stat.size)?;
+        }
+        Ok(partial)
+    }
+
+    fn begin(&mut self, directory: &dyn Directory, stale: Stale, held: u64) -> Result<()> {
+        // What is known goes first: a crash in between must not find old knowledge of new content.
+        self.keep_state()?;
+        if stale == Stale::Discard && !self.fresh {
+            self.file.set_size(0).doing("emptying the partial")?;
+            self.fresh = true;
+        }
+        let held = if self.fresh { 0 } else { held };
+        let needed = self.state.size.saturating_sub(held);
+        let free = directory.free_space().doing("asking for the free space")?;
+        if !self.sparse && needed > free {
+            let what = format!("{needed} bytes are needed, {free} are free");
+            return Err(Error::new(ErrorKind::Full, what));
+        }
+        self.file
+            .set_size(self.state.size)
+            .doing("sizing the partial")
+    }
+
+    /// Whether it is the one for `target`.
+    pub(crate) fn is_for(&self, target: &Target) -> bool {
+        self.state.source == target.source && self.state.size == target.size
+    }
+
+    /// Its content.
+    pub(crate) fn file(&self) -> &Arc<dyn File> {
+        &self.file
+    }
+
+    /// Writes a block and, where it is further on than the one kept, the hash state.
+    pub(crate) fn write(
+        &mut self,
+        offset: u64,
+        block: &Block,
+        hash: Option<&HashState>,
+    ) -> Result<()> {
+        let range = self.range(offset, block.len())?;
+        match block {
+            Block::Data(data) if self.sparse => self.write_sparse(offset, data)?,
+            Block::Data(data) => self.write_data(offset, data)?,
+            Block::Hole(len) => self.write_zeros(offset, *len)?,
+        }
+        self.arrived(range, hash)
+    }
+
+    /// Notes that `range` has arrived by other means.
+    pub(crate) fn arrived(&mut self, range: ByteRange, hash: Option<&HashState>) -> Result<()> {
+        self.state.ranges.insert(range);
+        if let Some(hash) = hash {
+            if !hash.is_valid() || hash.position() > self.state.size {
+                return Err(Error::new(
+                    ErrorKind::Invalid,
+                    "the hash state is none of this file",
+                ));
+            }
+            if hash.position() > self.state.hash.position() {
+                self.state.hash = hash.clone();
+            }
+        }
+        self.keep_state()
+    }
+
+    /// Writes bytes without noting that they arrived.
+    pub(crate) fn write_unnoted(&self, offset: u64, data: &[u8]) -> Result<()> {
+        if self.sparse {
+            self.write_sparse(offset, data)
+        } else {
+            self.write_data(offset, data)
+        }
+    }
+
+    /// Forgets what arrived: the content turned out not to be what it should.
+    pub(crate) fn distrust(&mut self) -> Result<()> {
+        self.state.ranges = RangeSet::new();
+        self.state.hash = HashState::default();
+        self.keep_state()
+    }
+
+    fn keep_state(&mut self) -> Result<()> {
+        self.writer.write(&*self.state_file, &self.state)
+    }
+
+    fn range(&self, offset: u64, len: u64) -> Result<ByteRange> {
+        let range = ByteRange::at(offset, len)
+            .ok()
+            .filter(|range| range.end() <= self.state.size);
+        range.ok_or_else(|| Error::new(ErrorKind::Invalid, "the block lies beyond the file's end"))
+    }
+
+    fn write_data(&self, offset: u64, data: &[u8]) -> Result<()> {
+        write_full(&*self.file, data, offset).doing("writing")
+    }
+
+    fn write_sparse(&self, offset: u64, data: &[u8]) -> Result<()> {
+        let mut at = offset;
+        for run in data
+            .chunks(PAGE)
+            .collect::<Vec<_>>()
+            .chunk_by(|a, b| is_zero(a) == is_zero(b))
+        {
+            let len = run.iter().map(|page| page.len()).sum::<usize>();
+            let start = usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX);
+            let bytes = data
+                .get(start..)
+                .and_then(|rest| rest.get(..len))
+                .unwrap_or_default();
+            if run.first().is_some_and(|page| is_zero(page)) {
+                self.write_zeros(at, len as u64)?;
+            } else {
+                self.write_data(at, bytes)?;
+            }
+            at = at.saturating_add(len as u64);
+        }
+        Ok(())
+    }
+
+    fn write_zeros(&self, offset: u64, len: u64) -> Result<()> {
+        if self.fresh {
+            return Ok(());
+        }
+        match self.file.punch_hole(offset, len) {
+            Err(error) if ErrorKind::of_io(&error) == ErrorKind::Unsupported => {}
+            other => return other.doing("leaving a hole"),
+        }
+        let zeros = [0; PAGE];
+        let range = self.range(offset, len)?;
+        for piece in range.pieces(PAGE as u64) {
+            let zeros = zeros.get(..piece.len() as usize).unwrap_or(&zeros);
+            self.write_data(piece.start(), zeros)?;
+        }
+        Ok(())
+    }
+}
+
+fn is_zero(page: &[u8]) -> bool {
+    page.iter().all(|&byte| byte == 0)
+}
+
+/// What an earlier run left of `path`: the partial's size, and what is known about it.
+pub(crate) fn find(
+    directory: &dyn Directory,
+    names: &PartialNames,
+    path: &RelPath,
+) -> Result<Option<(u64, Option<PartialState>)>> {
+    recover(directory, names, path)?;
+    let stat = match directory.stat(&names.content(path)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.doing("looking for a partial")?,
+    };
+    if stat.kind != Kind::File {
+        return Ok(None);
+    }
+    let state = load_state(directory, names, path)?;
+    let own = (stat.device, stat.inode);
+    Ok(Some((
+        stat.size,
+        state.filter(|state| state.own == own && state.size == stat.size),
+    )))
+}
+
+/// Notes that what bears the partial's name, `own`, is about to change places with the final file
+/// of version `expected`.
+pub(crate) fn note_exchange(
+    directory: &dyn Directory,
+    names: &PartialNames,
+    path: &RelPath,
+    own: (u64, u64),
+    expected: &Version,
+) -> Result<()> {
+    let name = names.state(path);
+    let file = match directory.open(&name, Access::ReadWrite) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => directory.create(&name),
+        other => other,
+    }
+    .doing("opening a partial's state")?;
+    let (mut writer, _) = StateWriter::load(&*file)?;
+    let state = PartialState {
+        source: expected.clone(),
+        size: 0,
+        ranges: RangeSet::new(),
+        hash: HashState::default(),
+        own,
+        displaces: Some(expected.clone()),
+    };
+    writer.write(&*file, &state)
+}
+
+/// Removes a partial and what is known about it; answers whether there was one.
+pub(crate) fn discard(
+    directory: &dyn Directory,
+    names: &PartialNames,
+    path: &RelPath,
+) -> Result<bool> {
+    let content = remove(directory, &names.content(path))?;
+    let state = remove(directory, &names.state(path))?;
+    Ok(content || state)
+}
+
+/// Removes what is known about a partial that has become the final file.
+pub(crate) fn forget(
+    directory: &dyn Directory,
+    names: &PartialNames,
+    path: &RelPath,
+) -> Result<()> {
+    remove(directory, &names.state(path)).map(drop)
+}
+
+/// Puts right what a crash left between the exchange of a partial and an older final file, and the
+/// look at what was displaced: if it was what was expected it goes, otherwise it goes back.
+fn recover(directory: &dyn Directory, names: &PartialNames, path: &RelPath) -> Result<()> {
+    let Some(state) = load_state(directory, names, path)? else {
+        return Ok(());
+    };
+    let Some(expected) = &state.displaces else {
+        return Ok(());
+    };
+    let content = names.content(path);
+    let stat = match directory.stat(&content) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return forget(directory, names, path);
+        }
+        other => other.doing("looking at a displaced file")?,
+    };
+    if (stat.device, stat.inode) == state.own {
+        return Ok(());
+    }
+    if !LocalVersion::parse(expected)?.same_but_changed(&LocalVersion::of(&stat)) {
+        directory
+            .rename(&content, directory, path.file_name(), Rename::Exchange)
+            .doing("putting back a file that a crash displaced")?;
+    }
+    discard(directory, names, path).map(drop)
+}
+
+fn load_state(
+    directory: &dyn Directory,
+    names: &PartialNames,
+    path: &RelPath,
+) -> Result<Option<PartialState>> {
+    match directory.open(&names.state(path), Access::Read) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => Ok(StateWriter::load(&*other.doing("opening a partial's state")?)?.1),
+    }
+}
+
+/// Opens and locks the regular file `name`, or makes it. Whatever else bears a reserved name is not
+/// a peer's to write to: it is removed.
+fn open_or_create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
+    let file = match directory.stat(name) {
+        Ok(stat) if stat.kind == Kind::File && stat.links == 1 => directory
+            .open(name, Access::ReadWrite)
+            .doing("opening a partial")?,
+        Ok(_) => {
+            remove(directory, name)?;
+            return create(directory, name);
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return create(directory, name),
+        Err(error) => return Err(Error::io("looking for a partial", error)),
+    };
+    lock(&*file)?;
+    Ok((file, false))
+}
+
+fn create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
+    let file = directory.create(name).doing("creating a partial")?;
+    lock(&*file)?;
+    Ok((file, true))
+}
+
+fn lock(file: &dyn File) -> Result<()> {
+    if file.try_lock().doing("locking a partial")? {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Busy,
+        "another session is writing this partial",
+    ))
+}
+
+fn remove(directory: &dyn Directory, name: &[u8]) -> Result<bool> {
+    match directory.unlink(name) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::io("removing a partial", error)),
+    }
+}
+
+/// Copies `range` of `from`, which begins at `start` there, into the partial at `to`.
+pub(crate) fn copy(
+    partial: &Partial,
+    from: &dyn File,
+    range: ByteRange,
+    to: u64,
+    buffer: &mut [u8],
+) -> Result<()> {
+    for piece in range.pieces(buffer.len() as u64) {
+        let Some(bytes) = buffer.get_mut(..piece.len() as usize) else {
+            continue;
+        };
+        let count = read_full(from, bytes, piece.start()).doing("reading the older version")?;
+        if count != bytes.len() {
+            return Err(Error::new(
+                ErrorKind::Changed,
+                "the older version became shorter",
+            ));
+        }
+        let offset = to.saturating_add(piece.start().saturating_sub(range.start()));
+        partial.write_unnoted(offset, bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,165 @@
+//! Directories below the root, opened one name at a time for the length of one call.
+//!
+//! No handle outlives the call that opened it: a directory that was renamed away in the meantime
+//! is found missing by the next one, not written to at its new place.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+
+use rustix::io::Errno;
+
+use super::fs::Directory;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::path::RelPath;
+
+/// The mode of a directory until its own is set: nobody else looks in before that.
+const NEW_DIRECTORY_MODE: u32 = 0o700;
+
+/// An open directory and the ones above it, up to the root.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) directory: Arc<dyn Directory>,
+    above: Option<Arc<Place>>,
+}
+
+impl Place {
+    /// Itself and the ones above it, up to the root.
+    pub(crate) fn upward(self: &Arc<Self>) -> impl Iterator<Item = &Arc<Self>> {
+        std::iter::successors(Some(self), |place| place.above.as_ref())
+    }
+}
+
+/// What to do about directories that do not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    Fail,
+    Create,
+}
+
+/// Opens the directories that one call needs, each once.
+#[derive(Debug)]
+pub(crate) struct Places {
+    root: Arc<Place>,
+    opened: HashMap<RelPath, Arc<Place>>,
+    /// A name that must be in no directory on the way: the probe of the run's other end.
+    forbidden: Option<Vec<u8>>,
+    root_checked: bool,
+}
+
+impl Places {
+    pub(crate) fn new(root: &Arc<dyn Directory>, forbidden: Option<Vec<u8>>) -> Self {
+        let root = Arc::new(Place {
+            directory: Arc::clone(root),
+            above: None,
+        });
+        Self {
+            root,
+            opened: HashMap::new(),
+            forbidden,
+            root_checked: false,
+        }
+    }
+
+    /// The directory that holds `path`.
+    pub(crate) fn parent(&mut self, path: &RelPath, missing: Missing) -> Result<Arc<Place>> {
+        let opened = match path.parent() {
+            Some(parent) => self.open(&parent, missing),
+            None => self.open_root(),
+        };
+        opened.map_err(|error| error.at(path))
+    }
+
+    /// The directory at `path`.
+    pub(crate) fn open(&mut self, path: &RelPath, missing: Missing) -> Result<Arc<Place>> {
+        if let Some(place) = self.opened.get(path) {
+            return Ok(Arc::clone(place));
+        }
+        let above = match path.parent() {
+            Some(parent) => self.open(&parent, missing)?,
+            None => self.open_root()?,
+        };
+        let directory = open_or_create(&*above.directory, path.file_name(), missing)
+            .map_err(|error| not_a_directory(error, path))?;
+        self.check(&*directory)?;
+        let place = Arc::new(Place {
+            directory,
+            above: Some(above),
+        });
+        self.opened.insert(path.clone(), Arc::clone(&place));
+        Ok(place)
+    }
+
+    fn open_root(&mut self) -> Result<Arc<Place>> {
+        if !self.root_checked {
+            self.check(&*self.root.directory)?;
+            self.root_checked = true;
+        }
+        Ok(Arc::clone(&self.root))
+    }
+
+    fn check(&self, directory: &dyn Directory) -> Result<()> {
+        let Some(probe) = &self.forbidden else {
+            return Ok(());
+        };
+        check_overlap(directory, probe)
+    }
+}
+
+/// Fails if `directory` holds `probe`, the other end's.
+pub(crate) fn check_overlap(directory: &dyn Directory, probe: &[u8]) -> Result<()> {
+    match directory.stat(probe) {
+        Ok(_) => Err(Error::new(
+            ErrorKind::Overlap,
+            "this directory belongs to the other side of the same move",
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A look-up that fails is a refusal.
+        Err(error) => Err(Error::io("looking for the other side's probe", error)),
+    }
+}
+
+fn open_or_create(
+    above: &dyn Directory,
+    name: &[u8],
+    missing: Missing,
+) -> io::Result<Arc<dyn Directory>> {
+    match above.open_directory(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && missing == Missing::Create => {}
+        other => return other,
+    }
+    match above.create_directory(name, NEW_DIRECTORY_MODE) {
+        // Somebody was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        other => other?,
+    }
+    above.open_directory(name)
+}
+
+fn not_a_directory(error: io::Error, path: &RelPath) -> Error {
+    let blocked = [Errno::NOTDIR, Errno::LOOP].map(|errno| Some(errno.raw_os_error()));
+    if blocked.contains(&error.raw_os_error()) {
+        let what = format!("something that is no directory stands in the way at {path}");
+        return Error::new(ErrorKind::Conflict, what);
+    }
+    Error::io(format!("opening the directory {path}"), error)
+}
+
+/// Makes the names in these directories, and in every directory above them, durable.
+pub(crate) fn sync_upward<'a>(places: impl Iterator<Item = &'a Arc<Place>>) -> Result<()> {
+    let mut synced: Vec<*const Place> = Vec::new();
+    for place in places {
+        for step in place.upward() {
+            let this = Arc::as_ptr(step);
+            if synced.contains(&this) {
+                break;
+            }
+            step.directory
+                .sync()
+                .doing("syncing a directory")
+                .map_err(|error| error.with_kind(ErrorKind::SyncFailed))?;
+            synced.push(this);
+        }
+    }
+    Ok(())
+}

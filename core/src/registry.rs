@@ -1,0 +1,189 @@
+//! The transports of a program, by name, each with a configuration table of its own type.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use crate::transport::Transport;
+
+/// Makes a transport from its table in the configuration.
+pub trait TransportFactory: Send + Sync {
+    /// The name that selects it, and that its table bears.
+    fn name(&self) -> &'static str;
+
+    /// Makes the transport. An absent table is an empty one.
+    ///
+    /// # Errors
+    /// [`TableError`] if the table does not hold what this transport understands.
+    fn build(&self, table: &TransportTable<'_>) -> Result<Arc<dyn Transport>, TableError>;
+}
+
+/// A transport's table, as it stands in the configuration.
+#[derive(Clone, Debug)]
+pub struct TransportTable<'a> {
+    source: &'a str,
+    table: Option<toml::Spanned<toml::de::DeTable<'a>>>,
+}
+
+impl<'a> TransportTable<'a> {
+    /// A table that is not there.
+    pub fn empty() -> Self {
+        Self {
+            source: "",
+            table: None,
+        }
+    }
+
+    /// The table `[transports.NAME]` of a configuration; the empty one where there is none.
+    ///
+    /// # Errors
+    /// [`TableError`] if the text is no TOML, or `transports.NAME` is not a table.
+    pub fn find(source: &'a str, name: &str) -> Result<Self, TableError> {
+        let document = toml::de::DeTable::parse(source).map_err(|e| TableError::of(&e))?;
+        let mut table = document;
+        for key in ["transports", name] {
+            let Some(value) = table.into_inner().remove(key) else {
+                return Ok(Self::empty());
+            };
+            let span = value.span();
+            match value.into_inner() {
+                toml::de::DeValue::Table(inner) => table = toml::Spanned::new(span, inner),
+                other => {
+                    let what = format!("`{key}` is to be a table, and is a {}", other.type_str());
+                    return Err(TableError {
+                        what,
+                        span: Some(span),
+                    });
+                }
+            }
+        }
+        Ok(Self {
+            source,
+            table: Some(table),
+        })
+    }
+
+    /// The table as a `T`, which should deny unknown fields.
+    ///
+    /// # Errors
+    /// [`TableError`] says what does not fit, and where.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, TableError> {
+        let table = match &self.table {
+            Some(table) => table.clone(),
+            None => toml::Spanned::new(0..0, toml::de::DeTable::new()),
+        };
+        let span = table.span();
+        let value = toml::Spanned::new(span, toml::de::DeValue::Table(table.into_inner()));
+        T::deserialize(toml::de::ValueDeserializer::from(value)).map_err(|mut error| {
+            error.set_input(Some(self.source));
+            TableError::of(&error)
+        })
+    }
+}
+
+/// What is wrong with a transport's table, and where in the configuration's text.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what}")]
+pub struct TableError {
+    /// What was expected, and what is there.
+    pub what: String,
+    /// The bytes of the configuration that it is about.
+    pub span: Option<Range<usize>>,
+}
+
+impl TableError {
+    fn of(error: &toml::de::Error) -> Self {
+        Self {
+            what: error.message().to_owned(),
+            span: error.span(),
+        }
+    }
+}
+
+/// The transports of a program.
+#[derive(Default)]
+pub struct TransportRegistry {
+    factories: BTreeMap<&'static str, Box<dyn TransportFactory>>,
+}
+
+/// Two transports of one name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a transport named {0} is registered already")]
+pub struct DuplicateTransport(pub &'static str);
+
+impl TransportRegistry {
+    /// A registry without transports.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a transport.
+    ///
+    /// # Errors
+    /// [`DuplicateTransport`] if one of that name is there.
+    pub fn register(
+        mut self,
+        factory: impl TransportFactory + 'static,
+    ) -> Result<Self, DuplicateTransport> {
+        let name = factory.name();
+        if self.factories.insert(name, Box::new(factory)).is_some() {
+            return Err(DuplicateTransport(name));
+        }
+        Ok(self)
+    }
+
+    /// The names, sorted.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.factories.keys().copied()
+    }
+
+    /// The factory of that name.
+    pub fn get(&self, name: &str) -> Option<&dyn TransportFactory> {
+        self.factories.get(name).map(|factory| &**factory)
+    }
+}
+
+impl fmt::Debug for TransportRegistry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(serde::Deserialize, Debug, PartialEq)]
+    #[serde(deny_unknown_fields)]
+    struct Options {
+        #[serde(default)]
+        lanes: u8,
+    }
+
+    #[test]
+    fn a_table_keeps_its_place_in_the_text() {
+        let text = "transport = \"x\"\n[transports.x]\nlanes = 3\n[transports.y]\nlane = 4\n";
+        let parse = |name| TransportTable::find(text, name).unwrap().parse::<Options>();
+        assert_eq!(parse("x"), Ok(Options { lanes: 3 }));
+        assert_eq!(parse("z"), Ok(Options { lanes: 0 }));
+        let error = parse("y").unwrap_err();
+        assert_eq!(&text[error.span.unwrap()], "lane");
+        assert!(
+            error.what.contains("unknown field `lane`"),
+            "{}",
+            error.what
+        );
+    }
+
+    #[test]
+    fn what_is_no_table_is_refused() {
+        let error = TransportTable::find("transports = 3", "x").unwrap_err();
+        assert_eq!(
+            error.what,
+            "`transports` is to be a table, and is a integer"
+        );
+    }
+}
