@@ -119,7 +119,7 @@ pub(crate) const RESERVED_PREFIX: &[u8] = b".realize-";
 /// How many hexadecimal digits stand in the reserved names that have some.
 pub(crate) const RESERVED_DIGITS: usize = 32;
 /// The endings of the reserved names with digits.
-pub(crate) const RESERVED_ENDINGS: [&[u8]; 3] = [b".part", b".state", b".probe"];
+pub(crate) const RESERVED_ENDINGS: [&[u8]; 4] = [b".part", b".state", b".source", b".destination"];
 /// The reserved names without digits.
 pub(crate) const RESERVED_NAMES: [&[u8]; 3] = [
     b".realize-source.lease",
@@ -128,8 +128,8 @@ pub(crate) const RESERVED_NAMES: [&[u8]; 3] = [
 ];
 
 /// Whether `name` is one that realize keeps for its own files: `.realize-`, 32 hexadecimal digits
-/// and `.part`, `.state` or `.probe`; or one of the two lease files; or the directory
-/// `.realize-deleting`. No peer can address them; a user's own `.realize-notes` is not one of them.
+/// and `.part`, `.state`, `.source` or `.destination`; or one of the two lease files; or the
+/// directory `.realize-deleting`. No peer can address them; a user's own `.realize-notes` is not one of them.
 pub fn is_reserved(name: &[u8]) -> bool {
     if RESERVED_NAMES.contains(&name) {
         return true;

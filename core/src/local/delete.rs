@@ -33,44 +33,41 @@ impl<'a> Deleter<'a> {
     /// Deletes the file or link at `path`, if it is still `version`.
     pub(crate) fn delete(&mut self, path: &RelPath, version: &LocalVersion) -> Result<()> {
         let name = path.file_name();
-        let before = match self.directory.stat(name) {
+        let links = match self.directory.stat(name) {
             // An answer was lost: it is deleted already.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other.doing("looking at the source file")?,
+            other => other.doing("looking at the source file")?.links,
         };
+        let place = self.place()?;
+        // The last look before the rename, which hides the time of the last change: nothing comes
+        // between the two.
         let still = self.linked.is_still(version, || self.directory.stat(name));
         if !still.doing("looking at the source file")? {
             return Err(changed());
         }
-        let place = self.place()?;
-        if before.kind == Kind::File && before.links > 1 {
-            let before = LocalVersion::of(&before);
+        if links > 1 {
             return self
                 .linked
-                .while_deleting(&before, || self.remove(&*place, name, &before, true));
+                .while_deleting(version, || self.remove(&*place, name, version));
         }
-        self.remove(&*place, name, &LocalVersion::of(&before), false)
-            .map(|((), _)| ())
+        self.remove(&*place, name, version).map(|((), _)| ())
     }
 
-    /// Moves `name` aside, checks that it is what it was before, and unlinks it. With `linked`, it
-    /// answers what the file looks like without this name.
+    /// Moves `name` aside, checks that it is what it was before, and unlinks it. Answers what the
+    /// file looks like without this name.
     fn remove(
         &self,
         place: &dyn Directory,
         name: &[u8],
         before: &LocalVersion,
-        linked: bool,
     ) -> Result<((), Option<Stat>)> {
         self.directory
             .rename(name, place, name, Rename::NoReplace)
             .doing("setting the source file aside")?;
         let checked = check(place, name, before).and_then(|file| {
             place.unlink(name).doing("deleting the source file")?;
-            match file {
-                Some(file) if linked => Ok(Some(file.stat().doing("looking at other names")?)),
-                _ => Ok(None),
-            }
+            file.map(|file| file.stat().doing("looking at other names"))
+                .transpose()
         });
         match checked {
             Ok(after) => Ok(((), after)),

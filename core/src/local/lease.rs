@@ -9,15 +9,13 @@ use std::sync::Arc;
 use super::fs::{Access, Directory, File, read_full, write_full};
 use super::names;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::path::Escaped;
+use crate::path::{Escaped, is_reserved};
 use crate::service::{Claim, Role, RunId};
 
 /// How often a claim tries again when the lease file vanishes under it.
 const MAX_TRIES: usize = 16;
 /// How many bytes of a holder's name are kept.
 const MAX_HOLDER: usize = 200;
-/// How long a lease file may be; longer ones are not ours.
-const MAX_LEASE: usize = 512;
 
 /// A role taken for a run.
 #[derive(Debug)]
@@ -40,13 +38,15 @@ impl Lease {
             file: None,
         };
         let Some(name) = file_name(claim.role) else {
-            // A reader changes nothing; its probe is a courtesy, where the root can be written.
-            let _ = root.create(&names::probe(claim.run, claim.role));
             return Ok(lease);
         };
         match lock(root, name) {
-            Ok(file) => {
-                lease.unclean = lease.take_over(root, &*file, claim)?;
+            Ok((file, created)) => {
+                lease.unclean = !created;
+                if lease.unclean {
+                    remove_probes(root, claim.role)?;
+                }
+                write_holder(&*file, claim)?;
                 lease.file = Some(file);
             }
             // Nothing in the root can be deleted by us, but perhaps deeper down.
@@ -65,37 +65,14 @@ impl Lease {
         Ok(lease)
     }
 
-    /// Writes this run into the lease file; answers whether another one stood there.
-    fn take_over(&self, root: &dyn Directory, file: &dyn File, claim: &Claim) -> Result<bool> {
-        let mut text = [0; MAX_LEASE];
-        let len = read_full(file, &mut text, 0).doing("reading the lease")?;
-        let before = text.get(..len).and_then(parse);
-        if let Some((run, _)) = before {
-            remove(root, &names::probe(run, claim.role))?;
-        }
-        let mut holder = claim.holder.clone();
-        holder.truncate(holder.floor_char_boundary(MAX_HOLDER));
-        let text = format!("{}\n{holder}\n", claim.run);
-        file.set_size(0).doing("writing the lease")?;
-        write_full(file, text.as_bytes(), 0).doing("writing the lease")?;
-        Ok(len > 0)
-    }
-
     /// Gives the role back. What an unclean run leaves behind includes the lease file.
     pub(crate) fn give_back(self, root: &dyn Directory, clean: bool) -> Result<()> {
-        let probe = remove(root, &names::probe(self.run, self.role));
-        if clean
-            && self.file.is_some()
-            && let Some(name) = file_name(self.role)
-        {
-            // Still locked: whoever waits for it finds another file, or none, and tries again.
-            remove(root, name)?;
-        }
-        if self.role == Role::Reader {
-            Ok(())
-        } else {
-            probe
-        }
+        let (Some(_), Some(name)) = (&self.file, file_name(self.role)) else {
+            return Ok(());
+        };
+        remove(root, &names::probe(self.run, self.role))?;
+        // Still locked: whoever waits for it finds another file, or none, and tries again.
+        if clean { remove(root, name) } else { Ok(()) }
     }
 }
 
@@ -107,10 +84,34 @@ fn file_name(role: Role) -> Option<&'static [u8]> {
     }
 }
 
-fn lock(root: &dyn Directory, name: &[u8]) -> Result<Arc<dyn File>> {
+fn write_holder(file: &dyn File, claim: &Claim) -> Result<()> {
+    let mut holder = claim.holder.clone();
+    holder.truncate(holder.floor_char_boundary(MAX_HOLDER));
+    file.set_size(0).doing("writing the lease")?;
+    write_full(file, holder.as_bytes(), 0).doing("writing the lease")
+}
+
+/// Removes the probes that earlier runs left: no other run has the role now.
+fn remove_probes(root: &dyn Directory, role: Role) -> Result<()> {
+    for entry in root
+        .entries()
+        .doing("looking for what an earlier run left")?
+    {
+        let name = entry.doing("looking for what an earlier run left")?.name;
+        if is_reserved(&name) && name.ends_with(names::probe_ending(role)) {
+            remove(root, &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Opens and locks the lease file; answers whether it was made for it.
+fn lock(root: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
     for _ in 0..MAX_TRIES {
+        let mut created = true;
         let file = match root.create(name) {
             Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                created = false;
                 match root.open(name, Access::ReadWrite) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                     other => other.doing("opening the lease")?,
@@ -124,7 +125,7 @@ fn lock(root: &dyn Directory, name: &[u8]) -> Result<Arc<dyn File>> {
         // The holder before may have removed the file between our opening and our locking it.
         let ours = file.stat().doing("checking the lease")?.inode;
         if root.stat(name).is_ok_and(|stat| stat.inode == ours) {
-            return Ok(file);
+            return Ok((file, created));
         }
     }
     Err(Error::new(
@@ -134,25 +135,18 @@ fn lock(root: &dyn Directory, name: &[u8]) -> Result<Arc<dyn File>> {
 }
 
 fn busy(file: &dyn File) -> Error {
-    let mut text = [0; MAX_LEASE];
-    let holder = read_full(file, &mut text, 0)
-        .ok()
-        .and_then(|len| parse(text.get(..len)?));
-    let holder = holder.map_or_else(|| "somebody".to_owned(), |(_, holder)| holder);
+    let mut text = [0; MAX_HOLDER];
+    let len = read_full(file, &mut text, 0).unwrap_or(0);
+    let holder = Escaped(text.get(..len).unwrap_or_default()).to_string();
+    let holder = if holder.is_empty() {
+        "somebody".to_owned()
+    } else {
+        holder
+    };
     Error::new(
         ErrorKind::Busy,
         format!("another move holds this directory: {holder}"),
     )
-}
-
-fn parse(text: &[u8]) -> Option<(RunId, String)> {
-    let mut lines = text.split(|&b| b == b'\n');
-    let digits = std::str::from_utf8(lines.next()?).ok()?;
-    let run = u128::from_str_radix(digits, 16)
-        .ok()
-        .filter(|_| digits.len() == 32)?;
-    let holder = Escaped(lines.next()?).to_string();
-    Some((RunId::from_bytes(run.to_be_bytes()), holder))
 }
 
 fn remove(root: &dyn Directory, name: &[u8]) -> Result<()> {

@@ -1,6 +1,6 @@
 //! The reserved names that storage gives its own files.
 
-use crate::path::{RESERVED_PREFIX, RelPath};
+use crate::path::{RESERVED_PREFIX, RelPath, is_reserved};
 use crate::service::{Role, RunId};
 
 /// The directory that holds a source file between its rename and its end.
@@ -47,18 +47,32 @@ impl PartialNames {
 
     /// Whether `name` is that of a partial, or of its state, of this peer.
     pub(crate) fn is_own(&self, name: &[u8]) -> bool {
-        crate::path::is_reserved(name)
-            && name.starts_with(&self.prefix)
-            && !name.ends_with(b".probe")
+        name.starts_with(&self.prefix) && is_partial(name)
     }
+}
+
+/// Whether `name` is that of a partial, or of its state, of whatever peer.
+pub(crate) fn is_partial(name: &[u8]) -> bool {
+    is_reserved(name) && (name.ends_with(b".part") || name.ends_with(b".state"))
 }
 
 /// The name of the probe that a run's end in `role` leaves in its root.
 pub(crate) fn probe(run: RunId, role: Role) -> Vec<u8> {
-    let role: u8 = if role == Role::Destination { 1 } else { 0 };
-    let mut seed = run.as_bytes().to_vec();
-    seed.push(role);
-    [RESERVED_PREFIX, &*hex(&seed, 32), b".probe"].concat()
+    [
+        RESERVED_PREFIX,
+        run.to_string().as_bytes(),
+        probe_ending(role),
+    ]
+    .concat()
+}
+
+/// What the probes of a role end with.
+pub(crate) fn probe_ending(role: Role) -> &'static [u8] {
+    if role == Role::Destination {
+        b".destination"
+    } else {
+        b".source"
+    }
 }
 
 fn hex(seed: &[u8], digits: usize) -> Vec<u8> {
@@ -68,7 +82,6 @@ fn hex(seed: &[u8], digits: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::path::is_reserved;
 
     #[test]
     fn every_name_is_reserved_and_short() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fs::Directory;
-use super::names::PartialNames;
+use super::names::{self, PartialNames};
 use super::walk::{Found, Walk};
 use super::{LocalService, Storage};
 use crate::error::Result;
@@ -42,10 +42,9 @@ impl Storage {
             let Found::Reserved { directory, name } = found else {
                 continue;
             };
-            let partial = name.ends_with(b".part");
-            let ours = partial || name.ends_with(b".state");
-            if ours && unwanted(&self.names, &*directory, &name) {
-                removed += u64::from(directory.unlink(&name).is_ok() && partial);
+            if names::is_partial(&name) && unwanted(&self.names, &*directory, &name) {
+                let gone = directory.unlink(&name).is_ok();
+                removed += u64::from(gone && name.ends_with(b".part"));
             }
         }
         Ok(removed)
