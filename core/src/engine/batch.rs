@@ -100,6 +100,7 @@ impl Run {
         match result {
             Err(error) if error.kind() == ErrorKind::Mismatch => {
                 tracing::warn!(
+                    target: "realize::file",
                     event = "file.mismatch",
                     path = %item.target,
                     attempt = 1,

@@ -299,6 +299,7 @@ impl Run {
     async fn delete(&self, received: Vec<(Item, Receipt)>) -> Result<()> {
         for (item, receipt) in &received {
             tracing::info!(
+                target: "realize::file",
                 event = "file.finished",
                 path = %item.target,
                 bytes = item.entry.size,
@@ -325,6 +326,7 @@ impl Run {
             match deleted {
                 Ok(()) => {
                     tracing::info!(
+                        target: "realize::file",
                         event = "file.deleted",
                         path = %item.entry.path,
                         bytes = item.entry.size,
@@ -364,7 +366,7 @@ impl Run {
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Protocol => return Err(error),
             // Somebody else took it between the listing and now; there is nothing left to move.
             ErrorKind::NotFound if !copied => {
-                tracing::debug!(event = "file.vanished", path = %path, reason = %error.chain());
+                tracing::debug!(target: "realize::file",event = "file.vanished", path = %path, reason = %error.chain());
             }
             kind if kind.is_deferral() => self.deferred(&item.entry, error.doing()),
             _ => self.failed(path.as_bytes(), item.entry.size, error, copied),
@@ -373,13 +375,14 @@ impl Run {
     }
 
     fn deferred(&self, entry: &Entry, why: &str) {
-        tracing::debug!(event = "file.deferred", path = %entry.path, reason = why);
+        tracing::debug!(target: "realize::file",event = "file.deferred", path = %entry.path, reason = why);
         self.with_report(|report| report.deferred = report.deferred.saturating_add(1));
         self.ended(entry.path.as_bytes(), entry.size, Status::Deferred(why));
     }
 
     fn failed(&self, path: &[u8], size: u64, error: Error, copied: bool) {
         tracing::error!(
+            target: "realize::file",
             event = "file.failed",
             path = %Escaped(path),
             kind = ?error.kind(),

@@ -39,7 +39,7 @@ impl Run {
         });
         if !transfer.have.is_empty() {
             let offset = transfer.have.len();
-            tracing::debug!(event = "file.resumed", path = %item.target, offset);
+            tracing::debug!(target: "realize::file",event = "file.resumed", path = %item.target, offset);
         }
         match self.send_and_finish(&item, transfer).await {
             Ok(receipt) => self.delete(vec![(item, receipt)]).await,
@@ -64,6 +64,7 @@ impl Run {
                 _ => return Err(error),
             };
             tracing::warn!(
+                target: "realize::file",
                 event = "file.mismatch",
                 path = %item.target,
                 attempt,
@@ -112,7 +113,7 @@ impl Run {
             }
         }
         if let Some(patching) = patching {
-            tracing::debug!(event = "file.patched", path = %item.target, saved = patching.saved);
+            tracing::debug!(target: "realize::file",event = "file.patched", path = %item.target, saved = patching.saved);
         }
         hasher.finish().map_err(misfit)
     }

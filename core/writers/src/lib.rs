@@ -50,6 +50,8 @@ pub fn writers_of(file: BorrowedFd<'_>) -> Writers {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "the ban is for storage")]
+
     use std::fs::{File, OpenOptions};
     use std::os::fd::AsFd;
 

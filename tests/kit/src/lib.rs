@@ -7,4 +7,5 @@
     clippy::indexing_slicing
 )]
 
+pub mod odd_tree;
 pub mod sim;

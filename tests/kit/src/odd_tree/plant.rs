@@ -59,8 +59,14 @@ pub fn bytes(seed: u64, len: usize) -> Vec<u8> {
 /// What the file system says.
 pub fn set_modified(path: &Path, seconds: i64, nanos: u32) -> io::Result<()> {
     let times = Timestamps {
-        last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: seconds, tv_nsec: nanos.into() },
+        last_access: Timespec {
+            tv_sec: 0,
+            tv_nsec: UTIME_OMIT,
+        },
+        last_modification: Timespec {
+            tv_sec: seconds,
+            tv_nsec: nanos.into(),
+        },
     };
     Ok(utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
@@ -103,7 +109,10 @@ impl Planter<'_> {
 
         let path = self.root.join(SPARSE_FILE);
         self.directory("sparse")?;
-        let file = OpenOptions::new().write(true).create_new(true).open(&path)?;
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .open(&path)?;
         file.set_len(SPARSE_SIZE)?;
         file.write_all_at(b"the beginning", 0)?;
         // Around the place where 32 bits end.
@@ -130,8 +139,15 @@ impl Planter<'_> {
         ] {
             symlink(target, self.root.join("links").join(name))?;
         }
-        symlink(OsStr::from_bytes(b"not \xff UTF-8"), self.root.join("links/odd target"))?;
-        set_modified(&self.root.join("links/dangling"), 1_000_000_001, 123_456_789)?;
+        symlink(
+            OsStr::from_bytes(b"not \xff UTF-8"),
+            self.root.join("links/odd target"),
+        )?;
+        set_modified(
+            &self.root.join("links/dangling"),
+            1_000_000_001,
+            123_456_789,
+        )?;
         set_modified(&self.root.join("links/inward"), -5, 1)?;
 
         let two = self.file("hard links/a of two", b"two names")?;
@@ -175,7 +191,10 @@ impl Planter<'_> {
             path.extend_from_slice(name);
             self.file(OsStr::from_bytes(&path), format!("name {i}").as_bytes())?;
         }
-        self.file(OsStr::from_bytes(b"names/directory \xff\n/file"), b"below an odd name")?;
+        self.file(
+            OsStr::from_bytes(b"names/directory \xff\n/file"),
+            b"below an odd name",
+        )?;
         let mut wide = longest.to_vec();
         wide.fill(b'd');
         wide.extend_from_slice(b"/file");
@@ -201,7 +220,9 @@ impl Planter<'_> {
             let path = self.file(format!("times/{name}"), name.as_bytes())?;
             set_modified(&path, seconds, nanos)?;
         }
-        for mode in [0o000, 0o200, 0o400, 0o440, 0o444, 0o500, 0o600, 0o664, 0o777] {
+        for mode in [
+            0o000, 0o200, 0o400, 0o440, 0o444, 0o500, 0o600, 0o664, 0o777,
+        ] {
             let path = self.file(format!("modes/{mode:03o}"), &bytes(mode.into(), 99))?;
             set_modified(&path, 1_600_000_000 + i64::from(mode), mode)?;
             set_mode(&path, mode)?;
@@ -232,9 +253,12 @@ impl Planter<'_> {
     }
 
     fn guarded_directories(&self) -> io::Result<()> {
-        for (name, mode) in
-            [("read-only", 0o555), ("private", 0o700), ("sticky", 0o1777), ("closed", 0o000)]
-        {
+        for (name, mode) in [
+            ("read-only", 0o555),
+            ("private", 0o700),
+            ("sticky", 0o1777),
+            ("closed", 0o000),
+        ] {
             let mut file = File::create(self.directory(format!("guarded/{name}"))?.join("file"))?;
             file.write_all(name.as_bytes())?;
             self.directory(format!("guarded/{name} and empty"))?;

@@ -90,7 +90,10 @@ fn walk(root: &Path, dir: &Path, tree: &mut Tree) -> io::Result<()> {
             }
         } else {
             debug_assert!(
-                kind.is_fifo() || kind.is_socket() || kind.is_block_device() || kind.is_char_device()
+                kind.is_fifo()
+                    || kind.is_socket()
+                    || kind.is_block_device()
+                    || kind.is_char_device()
             );
             Node {
                 kind: Kind::Special,
@@ -174,17 +177,26 @@ pub fn diff(before: &Tree, after: &Tree) -> Vec<String> {
             differences.push(format!("{name}: was {:?}, is {:?}", old.kind, new.kind));
         }
         if old.mode != new.mode {
-            differences.push(format!("{name}: mode was {:04o}, is {:04o}", old.mode, new.mode));
+            differences.push(format!(
+                "{name}: mode was {:04o}, is {:04o}",
+                old.mode, new.mode
+            ));
         }
         if old.modified != new.modified {
-            differences.push(format!("{name}: mtime was {:?}, is {:?}", old.modified, new.modified));
+            differences.push(format!(
+                "{name}: mtime was {:?}, is {:?}",
+                old.modified, new.modified
+            ));
         }
         if old.size != new.size {
             differences.push(format!("{name}: size was {}, is {}", old.size, new.size));
         }
         let sparse = old.stored < old.size / 2;
         if sparse && new.stored > old.stored + SPARSE_SLACK {
-            differences.push(format!("{name}: stored {} bytes, now {}", old.stored, new.stored));
+            differences.push(format!(
+                "{name}: stored {} bytes, now {}",
+                old.stored, new.stored
+            ));
         }
     }
     for path in after.keys().filter(|path| !before.contains_key(*path)) {
@@ -199,7 +211,10 @@ pub fn diff(before: &Tree, after: &Tree) -> Vec<String> {
 /// # Errors
 /// What the file system says.
 pub fn remains(dir: &Path) -> io::Result<Vec<String>> {
-    Ok(snapshot(dir)?.keys().map(|path| path.escape_ascii().to_string()).collect())
+    Ok(snapshot(dir)?
+        .keys()
+        .map(|path| path.escape_ascii().to_string())
+        .collect())
 }
 
 /// The paths below `dir` whose last name is [reserved](is_reserved): none after a move that ended.
@@ -233,17 +248,28 @@ pub fn reserved_names(dir: &Path) -> io::Result<Vec<PathBuf>> {
 /// the tests hold it to the list that users were told.
 pub fn is_reserved(name: &OsStr) -> bool {
     let name = name.as_bytes();
-    if [b".realize-source.lease".as_slice(), b".realize-destination.lease", b".realize-deleting"]
-        .contains(&name)
+    if [
+        b".realize-source.lease".as_slice(),
+        b".realize-destination.lease",
+        b".realize-deleting",
+    ]
+    .contains(&name)
     {
         return true;
     }
-    let Some(rest) = name.strip_prefix(b".realize-") else { return false };
-    [b".part".as_slice(), b".state", b".probe"].iter().any(|ending| {
-        rest.strip_suffix(*ending).is_some_and(|digits| {
-            digits.len() == 32 && digits.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+    let Some(rest) = name.strip_prefix(b".realize-") else {
+        return false;
+    };
+    [b".part".as_slice(), b".state", b".probe"]
+        .iter()
+        .any(|ending| {
+            rest.strip_suffix(*ending).is_some_and(|digits| {
+                digits.len() == 32
+                    && digits
+                        .iter()
+                        .all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+            })
         })
-    })
 }
 
 #[cfg(test)]
@@ -258,9 +284,10 @@ mod tests {
         let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         plant(one.path(), 10).unwrap();
         plant(two.path(), 10).unwrap();
-        let (mut one, mut two) =
-            (snapshot(one.path()).unwrap(), snapshot(two.path()).unwrap());
-        one.values_mut().chain(two.values_mut()).for_each(|node| node.modified = (0, 0));
+        let (mut one, mut two) = (snapshot(one.path()).unwrap(), snapshot(two.path()).unwrap());
+        one.values_mut()
+            .chain(two.values_mut())
+            .for_each(|node| node.modified = (0, 0));
         assert_eq!(diff(&one, &two), Vec::<String>::new());
         let sparse = &one[SPARSE_FILE.as_bytes()];
         assert!(sparse.stored < 1 << 20, "{sparse:?}");
@@ -278,7 +305,12 @@ mod tests {
         fs::remove_file(dir.path().join("goes")).unwrap();
         fs::write(dir.path().join("comes"), b"").unwrap();
         let differences = diff(&before, &snapshot(dir.path()).unwrap()).join("\n");
-        for part in ["file: was File", "file: mode was", "goes: missing", "comes: unexpected"] {
+        for part in [
+            "file: was File",
+            "file: mode was",
+            "goes: missing",
+            "comes: unexpected",
+        ] {
             assert!(differences.contains(part), "{part} not in:\n{differences}");
         }
     }

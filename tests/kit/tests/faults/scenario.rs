@@ -83,7 +83,7 @@ impl Scenario {
 
     fn plant_files(self, fs: &SimFileSystem) {
         match self {
-            Self::New | Self::Resume => fs.write("/src/d/large", &content(LARGE, 1)),
+            Self::New | Self::Resume => fs.write("/src/d/large", content(LARGE, 1)),
             Self::Patch => {
                 let old = content(LARGE, 2);
                 let mut new = old.clone();
@@ -99,7 +99,7 @@ impl Scenario {
             Self::Batch => {
                 for i in 0..11 {
                     let path = format!("/src/d{}/e/f{i}", i % 3);
-                    fs.write(path, &content(100 * i, i as u64));
+                    fs.write(path, content(100 * i, i as u64));
                 }
             }
             Self::Link => {
@@ -113,12 +113,12 @@ impl Scenario {
             }
             Self::Sparse => {
                 fs.set_size("/src/sparse", 3 << 20);
-                fs.write_at("/src/sparse", &content(5000, 4), (1 << 20) + 4096);
+                fs.write_at("/src/sparse", content(5000, 4), (1 << 20) + 4096);
             }
             Self::Identical => {
                 for (path, len) in [("small", 500), ("large", LARGE)] {
-                    fs.write(format!("/src/{path}"), &content(len, 5));
-                    fs.write(format!("/dst/{path}"), &content(len, 5));
+                    fs.write(format!("/src/{path}"), content(len, 5));
+                    fs.write(format!("/dst/{path}"), content(len, 5));
                     let modified = Timestamp {
                         seconds: 1_600_000_000,
                         nanos: 7,

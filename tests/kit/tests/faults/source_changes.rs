@@ -38,7 +38,7 @@ impl Change {
                 fs.set_mtime(path, stat.modified);
             }
             Self::Replace => {
-                fs.write("/src/.new", &content(held.len(), 99));
+                fs.write("/src/.new", content(held.len(), 99));
                 fs.set_mtime("/src/.new", stat.modified);
                 fs.rename("/src/.new", path);
             }

@@ -1,0 +1,157 @@
+//! What may be typed.
+//!
+//! Values that the configuration knows too stay texts here: flag, variable and file accept the same
+//! and say the same about a mistake.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Moves files, unattended, without ever losing one.
+///
+/// A source file is deleted only when its copy has been read back, has the same hash, and is
+/// durable. What is interrupted goes on where it was.
+#[derive(Debug, Parser)]
+#[command(
+    name = "realize",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub(crate) struct Arguments {
+    /// The configuration file [default: $REALIZE_CONFIG, or ~/.config/realize/realize.toml if it
+    /// exists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, trace, or per target as in `warn,realize_core=debug`
+    #[arg(long, global = true, value_name = "L")]
+    pub(crate) log_level: Option<String>,
+    /// How to log: human, logfmt or json [default: human on a terminal, otherwise logfmt]
+    #[arg(long, global = true, value_name = "F")]
+    pub(crate) log_format: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Move files: delete each at the source once its copy is verified and durable
+    Move(MoveArguments),
+    /// Copy files, with the same care, and leave the source alone
+    Copy(MoveArguments),
+    /// Compare both sides by content; change nothing
+    Verify(VerifyArguments),
+    /// List what a directory holds
+    List(ListArguments),
+}
+
+/// Which files are meant.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Selection {
+    /// Only files that match; may be given several times. A pattern with a slash is matched from
+    /// the top, one without at any depth; `**` crosses slashes
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) include: Vec<String>,
+    /// No files that match; may be given several times, and wins over --include
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+}
+
+/// The two ends.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Ends {
+    /// A directory, whose contents are meant, or one file: a path, or a name of [directories]
+    /// [default: source of [move] in the configuration]
+    pub(crate) source: Option<OsString>,
+    /// The directory where they go; made if it does not exist [default: destination of [move]]
+    pub(crate) destination: Option<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MoveArguments {
+    #[command(flatten)]
+    pub(crate) ends: Ends,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Leave files that changed less than this ago for the next run, as in 30s or 5m
+    #[arg(long, value_name = "D", allow_hyphen_values = true)]
+    pub(crate) min_age: Option<String>,
+    /// Stop after this time; the next run goes on from there
+    #[arg(long, value_name = "D", allow_hyphen_values = true)]
+    pub(crate) max_duration: Option<String>,
+    /// What to do when the destination has other content under a file's name: replace, keep,
+    /// rename or fail [default: replace]
+    #[arg(long, value_name = "WHAT")]
+    pub(crate) on_conflict: Option<String>,
+    /// Leave directories at the source that are empty, or became so
+    #[arg(long)]
+    pub(crate) keep_directories: bool,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// How to show progress: auto, bar, plain or none [default: auto, a bar on a terminal]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) progress: Option<String>,
+    /// Print an object for each file, and a summary, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct VerifyArguments {
+    #[command(flatten)]
+    pub(crate) ends: Ends,
+    #[command(flatten)]
+    pub(crate) selection: Selection,
+    /// Print an object for each file, and a summary, on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) verbosity: Verbosity,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ListArguments {
+    /// A path, or a name of [directories]
+    #[arg(value_name = "WHERE")]
+    pub(crate) location: OsString,
+    /// Print an object for each entry
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Verbosity {
+    /// Say nothing but failures
+    #[arg(short, long, conflicts_with = "verbose")]
+    pub(crate) quiet: bool,
+    /// Log more: every file, or with -vv every decision
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+impl Arguments {
+    pub(crate) fn verbosity(&self) -> Verbosity {
+        match &self.command {
+            Command::Move(command) | Command::Copy(command) => command.verbosity,
+            Command::Verify(command) => command.verbosity,
+            Command::List(_) => Verbosity::default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+}

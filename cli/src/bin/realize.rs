@@ -1,0 +1,5 @@
+//! The command `realize`.
+
+fn main() -> std::process::ExitCode {
+    realize_cli::main()
+}

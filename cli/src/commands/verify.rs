@@ -1,0 +1,58 @@
+//! `realize verify`.
+
+use std::time::Instant;
+
+use realize_config::Config;
+use realize_core::engine::{Mode, verify_files};
+
+use super::transfer::options;
+use crate::args::VerifyArguments;
+use crate::exit::{Exit, code};
+use crate::location::{Destination, Source, named};
+use crate::output::files::{Differences, JsonFiles, Words, json_verify_summary};
+use crate::output::summary;
+
+pub(crate) async fn run(arguments: &VerifyArguments, config: &Config) -> Result<(), Exit> {
+    let section = &config.r#move;
+    let source = named(
+        arguments.ends.source.as_ref(),
+        section.source.as_ref(),
+        "source",
+    )?;
+    let destination = named(
+        arguments.ends.destination.as_ref(),
+        section.destination.as_ref(),
+        "destination",
+    )?;
+    let source = Source::find(&source, "source", config)?;
+    let destination = Destination::find(&destination, &source, config)?;
+    if !destination.exists() {
+        return Err(Exit::usage(
+            "the destination does not exist; nothing was compared",
+        ));
+    }
+    let mut options = options(Mode::Copy, &source, config)?;
+    // Whatever its age, a file can be compared.
+    options.min_age = std::time::Duration::ZERO;
+    let (from, to) = (source.open()?, destination.open()?);
+    let started = Instant::now();
+    let report = if section.json {
+        let words = Words {
+            done: "same",
+            identical: "same",
+            failed: "different",
+        };
+        verify_files(&from, &to, &options, &JsonFiles(words)).await?
+    } else {
+        verify_files(&from, &to, &options, &Differences).await?
+    };
+    if section.json {
+        json_verify_summary(&report, started.elapsed());
+    }
+    summary::of_verify(&report, started.elapsed(), arguments.verbosity.quiet);
+    match (report.different, report.failed) {
+        (0, 0) => Ok(()),
+        (0, _) => Err(Exit::silent(code::NOT_ALL_MOVED)),
+        _ => Err(Exit::silent(code::VERIFICATION)),
+    }
+}
