@@ -17,6 +17,7 @@ mod commands;
 mod exit;
 mod location;
 mod logging;
+mod mounts;
 mod output;
 
 /// Runs the command that the process was started with, to its end.

@@ -10,6 +10,7 @@ use realize_core::local::{Relation, SystemFileSystem, relation};
 use realize_core::{LocalOptions, LocalService, RelPath};
 
 use crate::exit::{Exit, shown};
+use crate::mounts::Mounts;
 
 /// A source, or a place to list: a directory, and perhaps one file in it.
 #[derive(Debug)]
@@ -94,6 +95,9 @@ impl Destination {
             (Relation::Same, _) if self.exists => "is the source itself",
             (Relation::Same | Relation::Inside, None) => "lies inside the source",
             (Relation::Around, None) if self.exists => "contains the source",
+            _ if source.within.is_none() && shares_mounts(&self.path, &source.root) => {
+                "shares files with the source, by a mount"
+            }
             _ => return Ok(()),
         };
         let path = shown(self.path.as_os_str());
@@ -110,7 +114,12 @@ impl Destination {
     /// Opens it; makes it first, durably, where it does not exist.
     pub(crate) fn open(&self) -> Result<LocalService, Exit> {
         if !self.exists {
-            let made = fs::create_dir(&self.path)
+            let created = match fs::create_dir(&self.path) {
+                // Another move was faster; which of the two works here, the lease says.
+                Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+                other => other,
+            };
+            let made = created
                 .and_then(|()| File::open(parent(&self.path)))
                 .and_then(|directory| directory.sync_all());
             made.map_err(|error| {
@@ -119,6 +128,21 @@ impl Destination {
             })?;
         }
         Ok(LocalService::open(&self.path, LocalOptions::default())?)
+    }
+}
+
+/// Whether mounts make files of one directory files of the other too. The first need not exist.
+fn shares_mounts(one: &Path, other: &Path) -> bool {
+    let absolute = |path: &Path| match fs::canonicalize(path) {
+        Err(_) => {
+            let above = fs::canonicalize(parent(path)).ok()?;
+            Some(above.join(path.file_name()?))
+        }
+        found => found.ok(),
+    };
+    match (absolute(one), absolute(other)) {
+        (Some(one), Some(other)) => Mounts::read().share(&one, &other),
+        _ => false,
     }
 }
 

@@ -52,7 +52,7 @@ impl<'a> TransportTable<'a> {
             match value.into_inner() {
                 toml::de::DeValue::Table(inner) => table = toml::Spanned::new(span, inner),
                 other => {
-                    let what = format!("`{key}` is to be a table, and is a {}", other.type_str());
+                    let what = format!("`{key}` is to be a table, and is: {}", other.type_str());
                     return Err(TableError {
                         what,
                         span: Some(span),
@@ -181,9 +181,6 @@ mod tests {
     #[test]
     fn what_is_no_table_is_refused() {
         let error = TransportTable::find("transports = 3", "x").unwrap_err();
-        assert_eq!(
-            error.what,
-            "`transports` is to be a table, and is a integer"
-        );
+        assert_eq!(error.what, "`transports` is to be a table, and is: integer");
     }
 }

@@ -53,9 +53,8 @@ pub trait Service: Send + Sync {
     /// drop or the process's end. Errors: [`Busy`](crate::ErrorKind::Busy), with the holder.
     async fn claim(&self, claim: Claim) -> Result<()>;
 
-    /// Gives the claims back. `clean` says that every file of the source was moved, without a
-    /// filter: partials that are left are nobody's, and are removed.
-    async fn release(&self, clean: bool) -> Result<()>;
+    /// Gives the claims back, and cleans up as far as the ending allows.
+    async fn release(&self, ending: Ending) -> Result<()>;
 
     /// A page of what the directory holds, in any order, but a directory after what is in it.
     ///
@@ -165,6 +164,17 @@ impl std::fmt::Debug for RunId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "RunId({self})")
     }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every file of the source was moved: partials that are left are nobody's, and are removed.
+    Clean,
+    /// This run left no partial, but there may be some of files that it did not look at.
+    Done,
+    /// There are partials for the next run to go on with.
+    Interrupted,
 }
 
 /// Takes a directory for a run.

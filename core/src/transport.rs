@@ -137,15 +137,16 @@ pub type Handshake = BoxFuture<'static, Result<Connection, TransportError>>;
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Connects to `endpoint`, where `expected` must be. Cancel safe: a dropped future leaves no
-    /// connection. Errors: [`TransportError::Identity`] if somebody else is there, before one byte
-    /// of the caller's has been sent.
+    /// connection. It may wait as long as the other end likes: whoever dials sets a deadline. The
+    /// other end may not have accepted yet when it returns. Errors: [`TransportError::Identity`] if
+    /// somebody else is there, before one byte of the caller's has been sent.
     async fn dial(
         &self,
         endpoint: &Endpoint,
         expected: &PeerId,
     ) -> Result<Connection, TransportError>;
 
-    /// Listens at `endpoint`. Errors: [`TransportError::Address`] if that cannot be had.
+    /// Listens at `endpoint`. Whoever listens keeps the transport as long as the listener. Errors: [`TransportError::Address`] if that cannot be had.
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError>;
 }
 

@@ -42,16 +42,17 @@ impl Run {
             }
         };
         let makes: Vec<_> = entries.iter().map(make).collect();
+        let created: Vec<_> = makes.iter().map(|make| make.create).collect();
         if makes.is_empty() {
             return Ok(());
         }
         let made = self.destination.make_directories(makes).await?;
         let mut deletes = Vec::new();
-        for (entry, made) in entries.into_iter().zip(made) {
+        for ((entry, created), made) in entries.into_iter().zip(created).zip(made) {
             match made {
                 Ok(()) => deletes.push(Delete::Directory { path: entry.path }),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => self.directory_failed(&entry, error)?,
+                Err(error) => self.directory_failed(&entry, error, created)?,
             }
         }
         if self.options.keep_directories || !self.is_move() {
@@ -78,9 +79,11 @@ impl Run {
         Ok(())
     }
 
-    fn directory_failed(&self, entry: &Entry, error: Error) -> Result<()> {
+    fn directory_failed(&self, entry: &Entry, error: Error, created: bool) -> Result<()> {
         match error.kind() {
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Protocol => Err(error),
+            // What keeps it from being there kept its files from it, and was said of them.
+            ErrorKind::Conflict if !created => Ok(()),
             _ => {
                 self.failed(entry.path.as_bytes(), 0, error, false);
                 Ok(())

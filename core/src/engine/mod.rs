@@ -6,6 +6,7 @@
 //! (`directories`). It knows the two services, an [`Observer`], and nothing else. One place deletes
 //! files at the source, `Run::delete`, and it takes the destination's receipts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::task::JoinSet;
@@ -17,7 +18,7 @@ use crate::hash::{Digest, RangeHash};
 use crate::path::Escaped;
 use crate::range::ByteRange;
 use crate::service::{
-    Answer, Claim, Delete, Hash, List, Offer, Outcome, Page, Receipt, Role, RunId, Service,
+    Answer, Claim, Delete, Ending, Hash, List, Offer, Outcome, Page, Receipt, Role, RunId, Service,
 };
 
 mod batch;
@@ -68,6 +69,7 @@ pub async fn move_files(
         options,
         observer,
         report: Mutex::default(),
+        unfinished: AtomicBool::new(false),
         stop: CancellationToken::new(),
     });
     run.claim().await?;
@@ -81,10 +83,7 @@ pub async fn move_files(
         ended = run.all() => ended,
     };
     let report = run.with_report(|report| report.clone());
-    // Partials of files that were not looked at are not nobody's.
-    let whole = run.options.filter.is_everything() && run.options.within.is_none();
-    run.release(ended.is_ok() && report.is_clean() && whole)
-        .await?;
+    run.release(run.ending(&report, ended.is_ok())).await?;
     ended?;
     tracing::info!(
         event = "run.finished",
@@ -106,6 +105,8 @@ struct Run {
     options: MoveOptions,
     observer: Arc<dyn Observer>,
     report: Mutex<Report>,
+    /// Whether a file was begun in blocks and not finished.
+    unfinished: AtomicBool,
     /// Cancelled by a conflict at which the run is to stop.
     stop: CancellationToken,
 }
@@ -129,15 +130,27 @@ impl Run {
         self.source.claim(claim(role)).await?;
         let claimed = self.destination.claim(claim(Role::Destination)).await;
         if claimed.is_err() {
-            self.source.release(false).await?;
+            self.source.release(Ending::Done).await?;
         }
         claimed
     }
 
-    async fn release(&self, clean: bool) -> Result<()> {
-        let source = self.source.release(clean).await;
-        let destination = self.destination.release(clean).await;
+    async fn release(&self, ending: Ending) -> Result<()> {
+        let source = self.source.release(ending).await;
+        let destination = self.destination.release(ending).await;
         source.and(destination)
+    }
+
+    fn ending(&self, report: &Report, to_the_end: bool) -> Ending {
+        // Partials of files that were not looked at are not nobody's.
+        let whole = self.options.filter.is_everything() && self.options.within.is_none();
+        if !to_the_end || report.stopped.is_some() || self.unfinished.load(Ordering::Relaxed) {
+            Ending::Interrupted
+        } else if report.is_clean() && whole {
+            Ending::Clean
+        } else {
+            Ending::Done
+        }
     }
 
     async fn all(self: &Arc<Self>) -> Result<()> {

@@ -164,9 +164,9 @@ pub(super) fn plan(item: &Item, answer: Answer, on_conflict: OnConflict) -> Step
             size,
         } => {
             let file = kind == PresentKind::File;
-            // Without the right to replace, equal content is no conflict: that is worth a look.
+            // The same content under another time is no conflict, and need not be sent.
             let alike = file != item.link().is_some() && size == item.entry.size;
-            if alike && on_conflict != OnConflict::Replace {
+            if alike {
                 return Step::Verify(version);
             }
             let basis = (file && size > 0).then(|| Basis::Final(version.clone()));
@@ -376,14 +376,7 @@ mod tests {
             expected
         );
         let alike = plan(&item(10), differs(10), policy);
-        assert_eq!(
-            name(&alike),
-            if policy == OnConflict::Replace {
-                "put"
-            } else {
-                "verify"
-            }
-        );
+        assert_eq!(name(&alike), "verify");
     }
 
     #[test]

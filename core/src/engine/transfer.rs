@@ -1,5 +1,7 @@
 //! A large file, block by block: a window of reads, hashed in order, a window of sends.
 
+use std::sync::atomic::Ordering;
+
 use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, StreamExt};
 
@@ -43,7 +45,10 @@ impl Run {
         }
         match self.send_and_finish(&item, transfer).await {
             Ok(receipt) => self.delete(vec![(item, receipt)]).await,
-            Err(error) => self.ended_badly(&item, error, false),
+            Err(error) => {
+                self.unfinished.store(true, Ordering::Relaxed);
+                self.ended_badly(&item, error, false)
+            }
         }
     }
 

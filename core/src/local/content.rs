@@ -38,11 +38,11 @@ impl Storage {
         if !read.range.is_empty() && hole_end >= read.range.end() {
             return Ok(Block::Hole(read.range.len()));
         }
-        let mut data = vec![0; read.range.len() as usize];
-        let count = read_full(&*file, &mut data, start).doing("reading")?;
-        data.truncate(count);
+        let mut buffer = self.buffers.take();
+        let space = buffer.space(read.range.len() as usize);
+        let count = read_full(&*file, space, start).doing("reading")?;
         self.check_version(&*file, &read.version)?;
-        Ok(Block::Data(data.into()))
+        Ok(Block::Data(buffer.into_bytes(count)))
     }
 
     pub(crate) fn read_batch(&self, reads: &[ReadWhole]) -> Result<Vec<Result<Bytes>>> {

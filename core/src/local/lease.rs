@@ -1,8 +1,8 @@
 //! One run at a time per source and per destination, and whether a run meets itself.
 //!
 //! A lease is a locked file in the root; the lock goes with the process, whatever ends it. The file
-//! names the holder, for whoever comes second. A run that ends clean removes it: one that is there,
-//! and not locked, tells the next run that something may have been left behind.
+//! names the holder, for whoever comes second. A run that leaves nothing behind removes it: one that
+//! is there, and not locked, tells the next run that something may have been left.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use super::fs::{Access, Directory, File, read_full, write_full};
 use super::names;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::{Escaped, is_reserved};
-use crate::service::{Claim, Role, RunId};
+use crate::service::{Claim, Ending, Role, RunId};
 
 /// How often a claim tries again when the lease file vanishes under it.
 const MAX_TRIES: usize = 16;
@@ -65,14 +65,24 @@ impl Lease {
         Ok(lease)
     }
 
-    /// Gives the role back. What an unclean run leaves behind includes the lease file.
-    pub(crate) fn give_back(self, root: &dyn Directory, clean: bool) -> Result<()> {
+    /// Gives the role back. A destination's lease file stays where a partial may be left: it tells
+    /// the next run to look for some.
+    pub(crate) fn give_back(self, root: &dyn Directory, ending: Ending) -> Result<()> {
         let (Some(_), Some(name)) = (&self.file, file_name(self.role)) else {
             return Ok(());
         };
         remove(root, &names::probe(self.run, self.role))?;
         // Still locked: whoever waits for it finds another file, or none, and tries again.
-        if clean { remove(root, name) } else { Ok(()) }
+        let keep = match ending {
+            Ending::Clean => false,
+            Ending::Done => self.unclean,
+            Ending::Interrupted => true,
+        };
+        if keep && self.role == Role::Destination {
+            Ok(())
+        } else {
+            remove(root, name)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use self::buffers::Buffers;
 use self::fs::{Directory, FileSystem, Kind};
 use self::lease::Lease;
 use self::listing::{Duties, Listings};
@@ -25,12 +26,13 @@ use crate::delta::Signature;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::RangeHash;
 use crate::service::{
-    Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Finish, Hash, List, MAX_BATCH,
-    MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, Role,
-    SendBlock, Service, SignatureRequest,
+    Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
+    MAX_BATCH, MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt,
+    Role, SendBlock, Service, SignatureRequest,
 };
 use crate::transport::PeerId;
 
+mod buffers;
 mod content;
 mod delete;
 mod directories;
@@ -90,6 +92,9 @@ struct Storage {
     linked: Linked,
     opened: OpenedFiles,
     partials: OpenedPartials,
+    buffers: Buffers,
+    /// Held while files are deleted: two batches would take the reserved place from each other.
+    deleting: Mutex<()>,
 }
 
 impl LocalService {
@@ -111,6 +116,8 @@ impl LocalService {
             linked: Linked::default(),
             opened: OpenedFiles::default(),
             partials: OpenedPartials::default(),
+            buffers: Buffers::default(),
+            deleting: Mutex::default(),
         };
         Ok(Self {
             storage: Arc::new(storage),
@@ -161,20 +168,21 @@ impl Storage {
         Ok(())
     }
 
-    fn release(&self, clean: bool) -> Result<()> {
+    fn release(&self, ending: Ending) -> Result<()> {
         let leases =
             std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
         let mut outcome = Ok(());
         for lease in leases {
-            if clean && lease.unclean && lease.role == Role::Destination {
+            if ending == Ending::Clean && lease.unclean && lease.role == Role::Destination {
                 outcome = outcome.and(self.sweep_own());
             }
-            outcome = outcome.and(lease.give_back(&*self.root, clean));
+            outcome = outcome.and(lease.give_back(&*self.root, ending));
         }
         outcome
     }
 
     fn delete(&self, deletes: &[Delete]) -> Vec<Result<()>> {
+        let _alone = self.deleting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut places = self.places();
         let mut deleters: Vec<(Arc<place::Place>, delete::Deleter<'_>)> = Vec::new();
         let mut delete_one = |delete: &Delete| {
@@ -238,8 +246,8 @@ impl Service for LocalService {
         self.blocking(move |storage| storage.claim(&claim)).await
     }
 
-    async fn release(&self, clean: bool) -> Result<()> {
-        self.blocking(move |storage| storage.release(clean)).await
+    async fn release(&self, ending: Ending) -> Result<()> {
+        self.blocking(move |storage| storage.release(ending)).await
     }
 
     async fn list(&self, list: List) -> Result<Page> {

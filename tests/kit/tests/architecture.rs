@@ -12,6 +12,7 @@
     reason = "tests fail by panicking"
 )]
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -284,12 +285,13 @@ fn find(tokens: &[String], pattern: &str) -> Vec<usize> {
 }
 
 /// How often something is built by `name { .. }`. What takes one apart does not count: it ends with
-/// `..`, or an equals sign or a bar comes after it.
+/// `..`, or an equals sign or a bar comes after it. Nor does another type's variant, `name(..)`.
 fn constructions(tokens: &[String], name: &str) -> usize {
     let builds = |at: &usize| {
         let open = at + name.split(' ').count();
-        if tokens.get(open).is_none_or(|token| token != "{") {
-            return true;
+        match tokens.get(open).map(String::as_str) {
+            Some("{") => {}
+            next => return next != Some("("),
         }
         let close = closing(tokens, open);
         let rest = tokens[..close].ends_with(&[".".to_owned(), ".".to_owned()]);
@@ -446,6 +448,10 @@ fn storage_works_on_handles_alone() {
             let open_file = starts_with(&tokens[at..], "std : : fs : : File )");
             assert!(machine && open_file, "{name} uses std::fs");
         }
+        for at in find(&tokens, "std : : {") {
+            let group = &tokens[at..closing(&tokens, at + 3)];
+            assert!(find(group, "fs").is_empty(), "{name} uses std::fs");
+        }
         // The working directory, from which the user's own path to the root is resolved.
         let uses = find(&tokens, "CWD ,").len();
         assert!(uses <= usize::from(machine) * 2, "{name} opens paths");
@@ -531,6 +537,40 @@ fn names_of_files_say_what_they_hold() {
     }
 }
 
+/// Paths exist, from the root or from core's sources; names occur in some source.
+#[test]
+fn the_code_map_names_what_exists() {
+    let root = root();
+    let page = fs::read_to_string(root.join("ARCHITECTURE.md")).unwrap();
+    let known: HashSet<String> = sources(&root)
+        .iter()
+        .flat_map(|path| tokens(path))
+        .collect();
+    let is_name = |text: &str| {
+        let name = |part: &str| {
+            !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        };
+        text.split("::").flat_map(|part| part.split('.')).all(name)
+    };
+    // Between an odd and an even backtick; fenced blocks have no single ones.
+    let spans: Vec<_> = page
+        .lines()
+        .filter(|line| !line.starts_with("```"))
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .collect();
+    assert!(spans.len() > 100, "only {} names", spans.len());
+    for span in spans {
+        if span.ends_with(".rs") || span.ends_with('/') {
+            let exists = [&root, &root.join("core/src")].map(|above| above.join(span).exists());
+            assert!(exists.contains(&true), "there is no {span}");
+        } else if is_name(span) {
+            for part in span.split("::").flat_map(|part| part.split('.')) {
+                assert!(known.contains(part), "nothing is called {span}");
+            }
+        }
+    }
+}
+
 /// The tests above would pass if nothing were ever found.
 #[test]
 fn the_checks_find_what_they_look_for() {
@@ -552,11 +592,16 @@ fn the_checks_find_what_they_look_for() {
         0
     );
     assert_eq!(built("// Delete::File {}\nlet s = \"Delete::File {}\";"), 0);
-    let tests =
-        parse("fn a() {} #[cfg(test)] #[path = \"x\"] mod tests { fn b() {} } #[cfg(test)] mod c; fn d() {}");
+    let tests = parse(
+        "fn a() {} #[cfg(test)] #[path = \"x\"] mod tests { fn b() {} } #[cfg(test)] mod c; fn d() {}",
+    );
     assert_eq!(without_tests(&tests), parse("fn a() {} fn d() {}"));
     assert_eq!(
-        find(&parse("self\n.source // here\n.delete(x)"), "source . delete (").len(),
+        find(
+            &parse("self\n.source // here\n.delete(x)"),
+            "source . delete ("
+        )
+        .len(),
         1
     );
     let lifetime = parse("fn f(x: &'static str)");

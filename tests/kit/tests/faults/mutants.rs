@@ -162,8 +162,8 @@ impl Service for Broken {
     async fn claim(&self, claim: Claim) -> Result<()> {
         self.inner.claim(claim).await
     }
-    async fn release(&self, clean: bool) -> Result<()> {
-        self.inner.release(clean).await
+    async fn release(&self, ending: Ending) -> Result<()> {
+        self.inner.release(ending).await
     }
     async fn list(&self, list: List) -> Result<Page> {
         self.inner.list(list).await

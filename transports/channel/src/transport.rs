@@ -1,0 +1,594 @@
+//! The table of names, and the connections between those who share it.
+//!
+//! A listener puts its name into the table, with the sending end of a bounded queue. Whoever dials
+//! the name makes both ends of a connection and puts the listener's end into the queue; nothing is
+//! left to negotiate, so the handshake of an accepted connection is ready at once.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use async_trait::async_trait;
+use realize_core::transport::{
+    Connection, Endpoint, Handshake, Listener, PeerId, Transport, TransportError,
+};
+use tokio::sync::mpsc;
+
+use crate::config::{BufferSize, ChannelOptions};
+
+/// How many connections wait at a listener to be accepted; whoever dials beyond that waits.
+pub const BACKLOG: usize = 64;
+
+/// Connects those who hold clones of it, within this process.
+///
+/// Clones are cheap and share one table of names; two transports made separately do not see each
+/// other. Any [`Endpoint`] is a name. Who a clone is, when it dials and when it listens, is what
+/// [`as_peer`](Self::as_peer) said, or `local:`.
+///
+/// A dialled connection may be written to at once, before it is accepted. If the listener is dropped
+/// first, or the handshake is, the stream ends. Dialling waits while [`BACKLOG`] connections wait to
+/// be accepted, for as long as the listener takes: whoever dials sets a deadline.
+///
+/// A stream holds up to [`ChannelOptions::buffer`] bytes in each direction, and what it holds is
+/// still read after the writer is gone. Writing to an end that is gone is
+/// [`ErrorKind::BrokenPipe`].
+///
+/// Dropping the last clone ends the table: a listener that outlives it accepts what was dialled
+/// already, and is [`TransportError::Closed`] from then on.
+#[derive(Clone, Debug)]
+pub struct ChannelTransport {
+    names: Arc<Names>,
+    identity: PeerId,
+    buffer: BufferSize,
+}
+
+impl ChannelTransport {
+    /// A transport with a table of names of its own, whose identity is `local:`.
+    pub fn new(options: ChannelOptions) -> Self {
+        Self {
+            names: Arc::default(),
+            identity: PeerId::local(),
+            buffer: options.buffer,
+        }
+    }
+
+    /// A clone, with the same table of names, that dials and listens as `peer`.
+    pub fn as_peer(&self, peer: PeerId) -> Self {
+        Self {
+            identity: peer,
+            ..self.clone()
+        }
+    }
+}
+
+impl Default for ChannelTransport {
+    fn default() -> Self {
+        Self::new(ChannelOptions::default())
+    }
+}
+
+#[async_trait]
+impl Transport for ChannelTransport {
+    async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        expected: &PeerId,
+    ) -> Result<Connection, TransportError> {
+        let unreachable = || TransportError::Unreachable {
+            endpoint: endpoint.clone(),
+            source: io::Error::new(ErrorKind::ConnectionRefused, "nobody listens at this name"),
+        };
+        let Bound { identity, queue } = self.names.find(endpoint).ok_or_else(unreachable)?;
+        if identity != *expected {
+            return Err(TransportError::Identity {
+                address: address(endpoint),
+                what: format!("expected {expected}, and {identity} is there"),
+            });
+        }
+        // The place is taken first and the connection made last: a future that is dropped while it
+        // waits leaves nothing behind.
+        let place = queue.reserve().await.map_err(|_| unreachable())?;
+        let (near, far) = tokio::io::duplex(self.buffer.bytes());
+        place.send(Connection {
+            peer: self.identity.clone(),
+            address: address(endpoint),
+            stream: Box::new(far),
+        });
+        Ok(Connection {
+            peer: identity,
+            address: address(endpoint),
+            stream: Box::new(near),
+        })
+    }
+
+    async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
+        let (queue, arrivals) = mpsc::channel(BACKLOG);
+        self.names.bind(
+            endpoint,
+            Bound {
+                identity: self.identity.clone(),
+                queue,
+            },
+        )?;
+        Ok(Box::new(ChannelListener {
+            endpoint: endpoint.clone(),
+            arrivals,
+            names: Arc::downgrade(&self.names),
+        }))
+    }
+}
+
+/// How logs and errors call an end: a bare name would not tell what it is.
+fn address(endpoint: &Endpoint) -> String {
+    format!("channel:{endpoint}")
+}
+
+/// Who listens at which name.
+#[derive(Debug, Default)]
+struct Names(Mutex<BTreeMap<Endpoint, Bound>>);
+
+/// A name in use: who listens there, and where connections for them go.
+#[derive(Clone)]
+struct Bound {
+    identity: PeerId,
+    queue: mpsc::Sender<Connection>,
+}
+
+impl fmt::Debug for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bound")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Names {
+    /// The table. No change of it stops halfway, so it is sound even if a holder panicked.
+    fn table(&self) -> MutexGuard<'_, BTreeMap<Endpoint, Bound>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, endpoint: &Endpoint) -> Option<Bound> {
+        self.table().get(endpoint).cloned()
+    }
+
+    fn bind(&self, endpoint: &Endpoint, bound: Bound) -> Result<(), TransportError> {
+        match self.table().entry(endpoint.clone()) {
+            Entry::Vacant(free) => {
+                free.insert(bound);
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(TransportError::Address {
+                endpoint: endpoint.clone(),
+                what: "this name is in use; listen at another one".to_owned(),
+                source: Some(ErrorKind::AddrInUse.into()),
+            }),
+        }
+    }
+
+    fn free(&self, endpoint: &Endpoint) {
+        self.table().remove(endpoint);
+    }
+}
+
+/// Listens at one name of the table, until it is dropped.
+struct ChannelListener {
+    endpoint: Endpoint,
+    arrivals: mpsc::Receiver<Connection>,
+    /// Weak, so that the queue ends when nobody is left who could dial.
+    names: Weak<Names>,
+}
+
+impl fmt::Debug for ChannelListener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelListener")
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
+    }
+}
+
+#[async_trait]
+impl Listener for ChannelListener {
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
+    async fn accept(&mut self) -> Result<Handshake, TransportError> {
+        let connection = self.arrivals.recv().await.ok_or(TransportError::Closed)?;
+        Ok(Box::pin(std::future::ready(Ok(connection))))
+    }
+}
+
+impl Drop for ChannelListener {
+    fn drop(&mut self) {
+        // The entry is this listener's: a name in use is given to nobody else.
+        if let Some(names) = self.names.upgrade() {
+            names.free(&self.endpoint);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// Under paused time it passes as soon as nothing else can go on.
+    const LONG: Duration = Duration::from_secs(3600);
+
+    fn name(text: &str) -> Endpoint {
+        Endpoint::new(text).unwrap()
+    }
+
+    fn peer(text: &str) -> PeerId {
+        PeerId::new(text).unwrap()
+    }
+
+    async fn dial(transport: &ChannelTransport) -> Connection {
+        transport
+            .dial(&name("nas"), &PeerId::local())
+            .await
+            .unwrap()
+    }
+
+    async fn accept(listener: &mut Box<dyn Listener>) -> Connection {
+        listener.accept().await.unwrap().await.unwrap()
+    }
+
+    /// Both ends of a connection: the dialler's, the listener's.
+    async fn pair(options: ChannelOptions) -> (Connection, Connection) {
+        let transport = ChannelTransport::new(options);
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        let near = dial(&transport).await;
+        (near, accept(&mut listener).await)
+    }
+
+    async fn read_all(connection: &mut Connection) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        connection.stream.read_to_end(&mut bytes).await.unwrap();
+        bytes
+    }
+
+    /// Bytes that differ from place to place, and from one `seed` to another.
+    fn bytes(len: usize, seed: u32) -> Vec<u8> {
+        let mixed = (0..).map(|i: u32| (i ^ seed).wrapping_mul(0x9E37_79B1) >> 24);
+        mixed.take(len).map(|x| x as u8).collect()
+    }
+
+    #[tokio::test]
+    async fn what_is_sent_is_echoed() {
+        let (mut near, mut far) = pair(ChannelOptions::default()).await;
+        let mut four = [0; 4];
+        near.stream.write_all(b"ping").await.unwrap();
+        far.stream.read_exact(&mut four).await.unwrap();
+        far.stream.write_all(&four).await.unwrap();
+        let mut back = [0; 4];
+        near.stream.read_exact(&mut back).await.unwrap();
+        assert_eq!(&back, b"ping");
+    }
+
+    #[rstest]
+    #[case(BufferSize::MIN)]
+    #[case(BufferSize::DEFAULT)]
+    #[tokio::test]
+    async fn four_mebibytes_pass_intact_both_ways_at_once(#[case] buffer: BufferSize) {
+        let (near, far) = pair(ChannelOptions { buffer }).await;
+        let exchange = |connection: Connection, sent: Vec<u8>| async move {
+            let (mut reader, mut writer) = tokio::io::split(connection.stream);
+            let write = async {
+                writer.write_all(&sent).await.unwrap();
+                writer.shutdown().await.unwrap();
+            };
+            let mut received = Vec::new();
+            let (read, ()) = tokio::join!(reader.read_to_end(&mut received), write);
+            read.unwrap();
+            received
+        };
+        let (up, down) = (bytes(4 << 20, 1), bytes(4 << 20, 2));
+        let (got_down, got_up) =
+            tokio::join!(exchange(near, up.clone()), exchange(far, down.clone()));
+        assert!(got_up == up && got_down == down);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_waits_for_its_reader() {
+        let buffer = BufferSize::new(4096).unwrap();
+        let (mut near, mut far) = pair(ChannelOptions { buffer }).await;
+        let mut sent = 0;
+        while let Ok(written) = timeout(LONG, near.stream.write(&[7; 1000])).await {
+            sent += written.unwrap();
+        }
+        assert_eq!(sent, 4096);
+
+        let mut some = [0; 100];
+        far.stream.read_exact(&mut some).await.unwrap();
+        let written = timeout(LONG, near.stream.write(&[7; 1000])).await.unwrap();
+        assert_eq!(written.unwrap(), 100);
+        // The other direction has a buffer of its own.
+        timeout(LONG, far.stream.write_all(&[8; 4096]))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+
+    #[tokio::test]
+    async fn one_direction_ends_and_the_other_goes_on() {
+        let (mut near, mut far) = pair(ChannelOptions::default()).await;
+        near.stream.write_all(b"asked").await.unwrap();
+        near.stream.shutdown().await.unwrap();
+        assert_eq!(read_all(&mut far).await, b"asked");
+        far.stream.write_all(b"answered").await.unwrap();
+        far.stream.shutdown().await.unwrap();
+        assert_eq!(read_all(&mut near).await, b"answered");
+    }
+
+    #[rstest]
+    #[case::shut_down(true)]
+    #[case::dropped(false)]
+    #[tokio::test]
+    async fn what_was_written_is_read_after_the_writer_is_gone(#[case] shutdown: bool) {
+        let (mut near, mut far) = pair(ChannelOptions::default()).await;
+        let sent = bytes(BufferSize::DEFAULT.bytes(), 3);
+        near.stream.write_all(&sent).await.unwrap();
+        if shutdown {
+            near.stream.shutdown().await.unwrap();
+        }
+        drop(near);
+        assert!(read_all(&mut far).await == sent);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_end_is_seen_by_the_other() {
+        let (near, mut far) = pair(ChannelOptions::default()).await;
+        let dropped = tokio::spawn(async move {
+            tokio::task::yield_now().await;
+            drop(near);
+        });
+        // Waits for bytes when the other end goes.
+        assert_eq!(
+            far.stream.read_u8().await.unwrap_err().kind(),
+            ErrorKind::UnexpectedEof
+        );
+        dropped.await.unwrap();
+        let error = far.stream.write_all(b"x").await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe);
+    }
+
+    #[tokio::test]
+    async fn a_writer_that_waits_sees_the_other_end_go() {
+        let (mut near, far) = pair(ChannelOptions {
+            buffer: BufferSize::MIN,
+        })
+        .await;
+        let write = tokio::spawn(async move { near.stream.write_all(&[0; 4096]).await });
+        tokio::task::yield_now().await;
+        drop(far);
+        assert_eq!(
+            write.await.unwrap().unwrap_err().kind(),
+            ErrorKind::BrokenPipe
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_accept_loses_no_connection() {
+        let transport = ChannelTransport::default();
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        let mut dialled = Vec::new();
+        for i in 0..8 {
+            // Waits for nobody, gives up, and somebody comes.
+            assert!(timeout(LONG, listener.accept()).await.is_err());
+            let mut near = dial(&transport).await;
+            near.stream.write_u8(i).await.unwrap();
+            dialled.push(near);
+            // Somebody has come, and it is dropped before it looks.
+            drop(listener.accept());
+            let mut far = timeout(LONG, accept(&mut listener)).await.unwrap();
+            assert_eq!(far.stream.read_u8().await.unwrap(), i);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_accept_dropped_after_it_was_woken_loses_no_connection() {
+        let transport = ChannelTransport::default();
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        let near = {
+            let mut accepting = std::pin::pin!(listener.accept());
+            tokio::select! {
+                biased;
+                _ = &mut accepting => unreachable!("nobody has dialled"),
+                near = dial(&transport) => near,
+            }
+        };
+        let mut far = accept(&mut listener).await;
+        drop(near);
+        assert!(read_all(&mut far).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_handshake_that_stalls_holds_up_nobody() {
+        let transport = ChannelTransport::default();
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        let mut first = dial(&transport).await;
+        let stalled = listener.accept().await.unwrap();
+
+        let mut second = timeout(LONG, dial(&transport)).await.unwrap();
+        let mut far = timeout(LONG, accept(&mut listener)).await.unwrap();
+        second.stream.write_u8(2).await.unwrap();
+        assert_eq!(far.stream.read_u8().await.unwrap(), 2);
+
+        first.stream.write_u8(1).await.unwrap();
+        assert_eq!(stalled.await.unwrap().stream.read_u8().await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_handshake_ends_its_connection() {
+        let transport = ChannelTransport::default();
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        let mut near = dial(&transport).await;
+        drop(listener.accept().await.unwrap());
+        assert!(read_all(&mut near).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dialling_waits_when_the_backlog_is_full() {
+        let transport = ChannelTransport::default();
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        let mut dialled = Vec::new();
+        while let Ok(near) = timeout(LONG, dial(&transport)).await {
+            dialled.push(near);
+        }
+        assert_eq!(dialled.len(), BACKLOG);
+
+        let waiting = tokio::spawn({
+            let transport = transport.clone();
+            async move { dial(&transport).await }
+        });
+        accept(&mut listener).await;
+        dialled.push(timeout(LONG, waiting).await.unwrap().unwrap());
+        // The one that gave up left no connection.
+        for _ in 0..BACKLOG {
+            accept(&mut listener).await;
+        }
+        assert!(timeout(LONG, listener.accept()).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_to_connect_learns_that_the_listener_is_gone() {
+        let transport = ChannelTransport::default();
+        let listener = transport.listen(&name("nas")).await.unwrap();
+        let mut queued = Vec::new();
+        for _ in 0..BACKLOG {
+            queued.push(dial(&transport).await);
+        }
+        let waiting = tokio::spawn({
+            let transport = transport.clone();
+            async move { transport.dial(&name("nas"), &PeerId::local()).await }
+        });
+        tokio::task::yield_now().await;
+        drop(listener);
+        let error = waiting.await.unwrap().unwrap_err();
+        assert!(
+            matches!(error, TransportError::Unreachable { .. }),
+            "{error}"
+        );
+        for mut near in queued {
+            assert!(read_all(&mut near).await.is_empty());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_name_is_bound_once_and_freed_with_its_listener() {
+        let transport = ChannelTransport::default();
+        let listener = transport.listen(&name("nas")).await.unwrap();
+        assert_eq!(listener.endpoint(), name("nas"));
+        let error = transport.clone().listen(&name("nas")).await.unwrap_err();
+        assert!(
+            matches!(&error, TransportError::Address { endpoint, .. } if *endpoint == name("nas"))
+        );
+        assert_eq!(
+            error.to_string(),
+            "nas: this name is in use; listen at another one"
+        );
+        transport.listen(&name("other")).await.unwrap();
+
+        drop(listener);
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        dial(&transport).await;
+        accept(&mut listener).await;
+    }
+
+    #[tokio::test]
+    async fn nobody_listening_is_told_at_once() {
+        let transport = ChannelTransport::default();
+        let local = PeerId::local();
+        let error = transport.dial(&name("nas"), &local).await.unwrap_err();
+        assert!(
+            matches!(error, TransportError::Unreachable { .. }),
+            "{error}"
+        );
+
+        drop(transport.listen(&name("nas")).await.unwrap());
+        let error = transport.dial(&name("nas"), &local).await.unwrap_err();
+        assert!(
+            matches!(error, TransportError::Unreachable { .. }),
+            "{error}"
+        );
+    }
+
+    #[tokio::test]
+    async fn separate_transports_do_not_see_each_other() {
+        let (one, other) = (ChannelTransport::default(), ChannelTransport::default());
+        let _listener = one.listen(&name("nas")).await.unwrap();
+        let error = other
+            .dial(&name("nas"), &PeerId::local())
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error, TransportError::Unreachable { .. }),
+            "{error}"
+        );
+        other.listen(&name("nas")).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn each_end_is_told_who_the_other_is() {
+        let transport = ChannelTransport::default();
+        let (nas, cam) = (peer("ed25519:nas"), peer("ed25519:cam"));
+        let mut listener = transport
+            .as_peer(nas.clone())
+            .listen(&name("nas"))
+            .await
+            .unwrap();
+        let near = transport
+            .as_peer(cam.clone())
+            .dial(&name("nas"), &nas)
+            .await
+            .unwrap();
+        assert_eq!((near.peer, near.address.as_str()), (nas, "channel:nas"));
+        assert_eq!(accept(&mut listener).await.peer, cam);
+
+        let (near, far) = pair(ChannelOptions::default()).await;
+        assert_eq!((near.peer, far.peer), (PeerId::local(), PeerId::local()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn somebody_unexpected_is_refused_without_a_byte() {
+        let transport = ChannelTransport::default();
+        let nas = transport.as_peer(peer("ed25519:nas"));
+        let mut listener = nas.listen(&name("nas")).await.unwrap();
+        let error = transport
+            .dial(&name("nas"), &peer("ed25519:cam"))
+            .await
+            .unwrap_err();
+        assert!(matches!(error, TransportError::Identity { .. }));
+        assert_eq!(
+            error.to_string(),
+            "channel:nas: expected ed25519:cam, and ed25519:nas is there"
+        );
+        assert!(
+            timeout(LONG, listener.accept()).await.is_err(),
+            "a connection was made"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_listener_ends_when_nobody_is_left_to_dial() {
+        let transport = ChannelTransport::default();
+        let mut listener = transport.listen(&name("nas")).await.unwrap();
+        let mut near = dial(&transport).await;
+        near.stream.write_all(b"last").await.unwrap();
+        drop((transport, near));
+        assert_eq!(read_all(&mut accept(&mut listener).await).await, b"last");
+        assert!(matches!(
+            listener.accept().await,
+            Err(TransportError::Closed)
+        ));
+    }
+}
