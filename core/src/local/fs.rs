@@ -1,7 +1,7 @@
 //! The file system as local storage sees it: handles on directories and files, and single names.
 //!
 //! Storage names things only relative to a directory that it holds open, one component at a time,
-//! so a path cannot be led elsewhere between two calls. [`os`](super::os) is the machine's own file
+//! so a path cannot be led elsewhere between two calls. `os` is the machine's own file
 //! system; tests put in one that fails, forgets what was not synced, or ends the world at a step.
 
 use std::any::Any;

@@ -50,3 +50,58 @@ impl Storage {
         Ok(removed)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(
+        clippy::disallowed_methods,
+        reason = "the test looks at what storage left"
+    )]
+
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::local::LocalOptions;
+
+    #[derive(Debug)]
+    struct Later(Duration);
+
+    impl Clock for Later {
+        fn now(&self) -> SystemTime {
+            SystemTime::now() + self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn old_partials_go_and_other_files_stay() {
+        const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("d")).unwrap();
+        let digits = "0123456789abcdef0123456789abcdef";
+        for name in [
+            &format!("d/.realize-{digits}.part"),
+            &format!("d/.realize-{digits}.state"),
+        ] {
+            std::fs::write(root.path().join(name), b"x").unwrap();
+        }
+        std::fs::write(root.path().join("d/.x.part"), b"a user's own").unwrap();
+        let swept = |later| {
+            let clock = Arc::new(Later(later));
+            let options = LocalOptions {
+                clock,
+                ..LocalOptions::default()
+            };
+            LocalService::open(root.path(), options).unwrap()
+        };
+        assert_eq!(swept(WEEK / 2).sweep(WEEK).await.unwrap(), 0);
+        assert_eq!(std::fs::read_dir(root.path().join("d")).unwrap().count(), 3);
+        assert_eq!(swept(WEEK * 2).sweep(WEEK).await.unwrap(), 1);
+        let left: Vec<_> = std::fs::read_dir(root.path().join("d"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left, [".x.part"]);
+    }
+}
