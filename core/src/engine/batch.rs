@@ -23,7 +23,7 @@ impl Run {
                     };
                     ready.push((item, put));
                 }
-                Err(error) => self.ended_badly(&item, error, false)?,
+                Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
         self.put_all(ready).await
@@ -80,7 +80,7 @@ impl Run {
                     self.progress(&item, size, size);
                     received.push((item, receipt));
                 }
-                Err(error) => self.ended_badly(&item, error, false)?,
+                Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
         if received.is_empty() {
@@ -128,7 +128,7 @@ impl Run {
                     finishes.push(finish(&item, hash, FinishFrom::Existing(version.clone())));
                     hashed.push((item, version));
                 }
-                Err(error) => self.ended_badly(&item, error, false)?,
+                Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
         if hashed.is_empty() {
@@ -146,7 +146,7 @@ impl Run {
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     different.push((item, version))
                 }
-                Err(error) => self.ended_badly(&item, error, false)?,
+                Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
         if !received.is_empty() {
@@ -162,7 +162,7 @@ impl Run {
     async fn send_different(&self, item: Item, version: Version) -> Result<()> {
         let partial = match self.offer_one(&item).await? {
             Ok(answer) => answer.partial,
-            Err(error) => return self.ended_badly(&item, error, false),
+            Err(error) => return self.ended_badly(&item, error, false).await,
         };
         let step = plan::plan_different(&item, partial, version, self.options.on_conflict);
         match self.settle(item, step).await? {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, RangeHash};
-use crate::path::Escaped;
+use crate::path::{Escaped, RelPath};
 use crate::range::ByteRange;
 use crate::service::{
     Answer, Claim, Delete, Ending, Hash, List, Offer, Outcome, Page, Receipt, Role, RunId, Service,
@@ -83,8 +83,12 @@ pub async fn move_files(
         ended = run.all() => ended,
     };
     let report = run.with_report(|report| report.clone());
-    run.release(run.ending(&report, ended.is_ok())).await?;
+    let released = run.release(run.ending(&report, ended.is_ok())).await;
     ended?;
+    if let Err(error) = released {
+        // What was moved is moved all the same; the next run cleans up.
+        tracing::warn!(event = "release.failed", run = %id, reason = %error.chain());
+    }
     tracing::info!(
         event = "run.finished",
         run = %id,
@@ -130,7 +134,8 @@ impl Run {
         self.source.claim(claim(role)).await?;
         let claimed = self.destination.claim(claim(Role::Destination)).await;
         if claimed.is_err() {
-            self.source.release(Ending::Done).await?;
+            // Why there is no move says more than why the source could not be given back.
+            let _ = self.source.release(Ending::Done).await;
         }
         claimed
     }
@@ -256,7 +261,7 @@ impl Run {
                     let step = plan::plan(&item, answer, self.options.on_conflict);
                     planned.extend(self.settle(item, step).await?);
                 }
-                Err(error) => self.ended_badly(&item, error, false)?,
+                Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
         Ok(planned)
@@ -265,9 +270,9 @@ impl Run {
     /// Deals with the steps that need no work of their own; what is left is to be carried out.
     async fn settle(&self, item: Item, step: Step) -> Result<Option<(Item, Step)>> {
         match step {
-            Step::Fail(error) => self.ended_badly(&item, error, false).map(|()| None),
+            Step::Fail(error) => self.ended_badly(&item, error, false).await.map(|()| None),
             Step::Stop(error) => {
-                self.ended_badly(&item, error, false)?;
+                self.ended_badly(&item, error, false).await?;
                 self.with_report(|report| report.stopped = Some(Stopped::Conflict));
                 self.stop.cancel();
                 Ok(None)
@@ -286,14 +291,14 @@ impl Run {
         };
         match renamed {
             Ok(target) => item.target = target,
-            Err(error) => return self.ended_badly(&item, error, false).map(|()| None),
+            Err(error) => return self.ended_badly(&item, error, false).await.map(|()| None),
         }
         match self.offer_one(&item).await? {
             Ok(answer) => match plan::plan(&item, answer, OnConflict::Keep) {
-                Step::Fail(error) => self.ended_badly(&item, error, false).map(|()| None),
+                Step::Fail(error) => self.ended_badly(&item, error, false).await.map(|()| None),
                 step => Ok(Some((item, step))),
             },
-            Err(error) => self.ended_badly(&item, error, false).map(|()| None),
+            Err(error) => self.ended_badly(&item, error, false).await.map(|()| None),
         }
     }
 
@@ -348,7 +353,7 @@ impl Run {
                     );
                     self.done(item, *receipt);
                 }
-                Err(error) => self.ended_badly(item, error, true)?,
+                Err(error) => self.ended_badly(item, error, true).await?,
             }
         }
         Ok(())
@@ -372,14 +377,19 @@ impl Run {
 
     /// Sorts out an error about one file: deferred, failed, or one that ends the run. `copied` says
     /// that the file is safe at the destination and only its deletion failed.
-    fn ended_badly(&self, item: &Item, error: Error, copied: bool) -> Result<()> {
+    async fn ended_badly(&self, item: &Item, error: Error, copied: bool) -> Result<()> {
         let path = &item.entry.path;
         match error.kind() {
             // The connection's errors are not the file's.
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Protocol => return Err(error),
-            // Somebody else took it between the listing and now; there is nothing left to move.
-            ErrorKind::NotFound if !copied => {
-                tracing::debug!(target: "realize::file",event = "file.vanished", path = %path, reason = %error.chain());
+            // Somebody else took it between the listing and now: there is nothing left to move.
+            ErrorKind::NotFound if !copied && self.is_gone(path).await? => {
+                tracing::debug!(
+                    target: "realize::file",
+                    event = "file.vanished",
+                    path = %path,
+                    reason = %error.chain()
+                );
             }
             kind if kind.is_deferral() => self.deferred(&item.entry, error.doing()),
             _ => self.failed(path.as_bytes(), item.entry.size, error, copied),
@@ -387,8 +397,27 @@ impl Run {
         Ok(())
     }
 
+    /// Whether there is nothing at `path` at the source any more.
+    async fn is_gone(&self, path: &RelPath) -> Result<bool> {
+        let list = List {
+            within: Some(path.clone()),
+            files: true,
+            ..List::default()
+        };
+        match self.source.list(list).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind().is_retryable() => Err(error),
+            _ => Ok(false),
+        }
+    }
+
     fn deferred(&self, entry: &Entry, why: &str) {
-        tracing::debug!(target: "realize::file",event = "file.deferred", path = %entry.path, reason = why);
+        tracing::debug!(
+            target: "realize::file",
+            event = "file.deferred",
+            path = %entry.path,
+            reason = why
+        );
         self.with_report(|report| report.deferred = report.deferred.saturating_add(1));
         self.ended(entry.path.as_bytes(), entry.size, Status::Deferred(why));
     }

@@ -41,13 +41,13 @@ impl Run {
         });
         if !transfer.have.is_empty() {
             let offset = transfer.have.len();
-            tracing::debug!(target: "realize::file",event = "file.resumed", path = %item.target, offset);
+            tracing::debug!(target: "realize::file", event = "file.resumed", path = %item.target, offset);
         }
         match self.send_and_finish(&item, transfer).await {
             Ok(receipt) => self.delete(vec![(item, receipt)]).await,
             Err(error) => {
                 self.unfinished.store(true, Ordering::Relaxed);
-                self.ended_badly(&item, error, false)
+                self.ended_badly(&item, error, false).await
             }
         }
     }
@@ -118,7 +118,7 @@ impl Run {
             }
         }
         if let Some(patching) = patching {
-            tracing::debug!(target: "realize::file",event = "file.patched", path = %item.target, saved = patching.saved);
+            tracing::debug!(target: "realize::file", event = "file.patched", path = %item.target, saved = patching.saved);
         }
         hasher.finish().map_err(misfit)
     }
