@@ -79,6 +79,21 @@ impl Totals {
     }
 }
 
+impl Totals {
+    /// The same for a narrow terminal; a `+` says that there is more to come.
+    fn short(&self) -> String {
+        let more = if self.listed { "" } else { "+" };
+        format!(
+            "{}/{}{more} files, {}/{}{more}, {} sent",
+            self.files_done,
+            self.files,
+            size(self.bytes_done),
+            size(self.bytes),
+            size(self.sent)
+        )
+    }
+}
+
 /// A line every now and then.
 struct Lines(Mutex<(Totals, Instant)>);
 
@@ -116,7 +131,7 @@ impl Bars {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let overall = bars.add(ProgressBar::new(0));
         overall.set_style(style(
-            "{bar:20} {percent:>3}% {binary_bytes_per_sec} {eta} {wide_msg}",
+            "{bar:10} {percent:>3}% {binary_bytes_per_sec} {eta} {wide_msg}",
         ));
         overall.enable_steady_tick(Duration::from_millis(200));
         Self {
@@ -169,7 +184,7 @@ impl Observer for Bars {
         }
         self.overall.set_length(totals.bytes);
         self.overall.set_position(totals.bytes_done);
-        self.overall.set_message(totals.text());
+        self.overall.set_message(totals.short());
     }
 }
 
@@ -201,6 +216,7 @@ mod tests {
             totals.text(),
             "0 of at least 2 files, 1.0 KiB of at least 2.0 KiB (0 B sent), still listing"
         );
+        assert!(totals.short().starts_with("0/2+ files, 1.0 KiB/2.0 KiB+"));
         totals.add(Event::ListingEnded);
         assert_eq!(totals.text(), "0 of 2 files, 1.0 KiB of 2.0 KiB (0 B sent)");
         totals.add(Event::Progress {
@@ -209,5 +225,6 @@ mod tests {
             sent: 5000,
         });
         assert!(totals.text().contains("2.0 KiB of 2.0 KiB"));
+        assert_eq!(totals.short(), "0/2 files, 2.0 KiB/2.0 KiB, 4.9 KiB sent");
     }
 }
