@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use realize_config::{Config, Environment, Overrides};
 
-use args::{Arguments, Command, MoveArguments};
+use args::{Arguments, Command, MoveArguments, Selection};
 use exit::Exit;
 
 mod args;
@@ -62,18 +62,11 @@ fn overrides(arguments: &Arguments) -> Overrides {
         .text("log.format", "--log-format", arguments.log_format.clone());
     match &arguments.command {
         Command::Move(command) | Command::Copy(command) => move_overrides(overrides, command),
-        Command::Verify(command) => overrides
-            .list(
-                "move.include",
-                "--include",
-                command.selection.include.clone(),
-            )
-            .list(
-                "move.exclude",
-                "--exclude",
-                command.selection.exclude.clone(),
-            )
-            .switch("move.json", "--json", command.json.then_some(true)),
+        Command::Verify(command) => selection(overrides, &command.selection).switch(
+            "move.json",
+            "--json",
+            command.json.then_some(true),
+        ),
         Command::List(command) => {
             overrides.switch("move.json", "--json", command.json.then_some(true))
         }
@@ -81,17 +74,7 @@ fn overrides(arguments: &Arguments) -> Overrides {
 }
 
 fn move_overrides(overrides: Overrides, command: &MoveArguments) -> Overrides {
-    overrides
-        .list(
-            "move.include",
-            "--include",
-            command.selection.include.clone(),
-        )
-        .list(
-            "move.exclude",
-            "--exclude",
-            command.selection.exclude.clone(),
-        )
+    selection(overrides, &command.selection)
         .text("move.min_age", "--min-age", command.min_age.clone())
         .text(
             "move.max_duration",
@@ -110,4 +93,10 @@ fn move_overrides(overrides: Overrides, command: &MoveArguments) -> Overrides {
             command.keep_directories.then_some(true),
         )
         .switch("move.json", "--json", command.json.then_some(true))
+}
+
+fn selection(overrides: Overrides, selection: &Selection) -> Overrides {
+    overrides
+        .list("move.include", "--include", selection.include.clone())
+        .list("move.exclude", "--exclude", selection.exclude.clone())
 }

@@ -9,6 +9,7 @@ use realize_config::{Config, listed};
 use realize_core::local::{Relation, SystemFileSystem, relation};
 use realize_core::{LocalOptions, LocalService, RelPath};
 
+use crate::args::Ends;
 use crate::exit::{Exit, shown};
 use crate::mounts::Mounts;
 
@@ -188,8 +189,22 @@ fn parent(path: &Path) -> PathBuf {
     }
 }
 
+/// The two ends that were typed, or else configured.
+pub(crate) fn ends(typed: &Ends, config: &Config) -> Result<(Source, Destination), Exit> {
+    let section = &config.r#move;
+    let source = named(typed.source.as_ref(), section.source.as_ref(), "source")?;
+    let destination = named(
+        typed.destination.as_ref(),
+        section.destination.as_ref(),
+        "destination",
+    )?;
+    let source = Source::find(&source, "source", config)?;
+    let destination = Destination::find(&destination, &source, config)?;
+    Ok((source, destination))
+}
+
 /// An end that was typed or configured.
-pub(crate) fn named(
+fn named(
     typed: Option<&OsString>,
     configured: Option<&OsString>,
     what: &str,

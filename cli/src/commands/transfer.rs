@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::args::MoveArguments;
 use crate::exit::{Exit, Interruption, of_report};
-use crate::location::{Destination, Source, named};
+use crate::location::{Source, ends};
 use crate::output::files::{JsonFiles, LineFiles, Words, json_summary};
 use crate::output::{progress, summary};
 
@@ -22,19 +22,7 @@ pub(crate) async fn run(
     arguments: &MoveArguments,
     config: &Config,
 ) -> Result<(), Exit> {
-    let section = &config.r#move;
-    let source = named(
-        arguments.ends.source.as_ref(),
-        section.source.as_ref(),
-        "source",
-    )?;
-    let destination = named(
-        arguments.ends.destination.as_ref(),
-        section.destination.as_ref(),
-        "destination",
-    )?;
-    let source = Source::find(&source, "source", config)?;
-    let destination = Destination::find(&destination, &source, config)?;
+    let (source, destination) = ends(&arguments.ends, config)?;
     let options = options(mode, &source, config)?;
     let from = source.open()?;
     if arguments.dry_run {

@@ -8,24 +8,13 @@ use realize_core::engine::{Mode, verify_files};
 use super::transfer::options;
 use crate::args::VerifyArguments;
 use crate::exit::{Exit, code};
-use crate::location::{Destination, Source, named};
+use crate::location::ends;
 use crate::output::files::{Differences, JsonFiles, Words, json_verify_summary};
 use crate::output::summary;
 
 pub(crate) async fn run(arguments: &VerifyArguments, config: &Config) -> Result<(), Exit> {
     let section = &config.r#move;
-    let source = named(
-        arguments.ends.source.as_ref(),
-        section.source.as_ref(),
-        "source",
-    )?;
-    let destination = named(
-        arguments.ends.destination.as_ref(),
-        section.destination.as_ref(),
-        "destination",
-    )?;
-    let source = Source::find(&source, "source", config)?;
-    let destination = Destination::find(&destination, &source, config)?;
+    let (source, destination) = ends(&arguments.ends, config)?;
     if !destination.exists() {
         return Err(Exit::usage(
             "the destination does not exist; nothing was compared",

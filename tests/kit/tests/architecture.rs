@@ -391,7 +391,7 @@ fn transports_see_no_files() {
 #[test]
 fn one_place_decides_a_deletion() {
     let decides = Path::new("core/src/engine/mod.rs");
-    let defines = Path::new("core/src/service.rs");
+    let defines = Path::new("core/src/service/finish.rs");
     for (path, tokens) in shipped() {
         let name = path.display();
         let built = constructions(&tokens, "Delete : : File");

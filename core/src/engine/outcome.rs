@@ -1,0 +1,112 @@
+//! What became of each file: counted, logged, and told to the observer.
+
+use std::sync::PoisonError;
+
+use super::Run;
+use super::plan::Item;
+use super::report::{Event, Failure, FileEnd, Report, Status};
+use crate::entry::Entry;
+use crate::error::{Error, ErrorKind, Result};
+use crate::path::{Escaped, RelPath};
+use crate::service::{List, Outcome, Receipt};
+
+impl Run {
+    pub(super) fn done(&self, item: &Item, receipt: Receipt) {
+        self.with_report(|report| {
+            report.done = report.done.saturating_add(1);
+            report.bytes = report.bytes.saturating_add(item.entry.size);
+            report.identical += u64::from(receipt.outcome() == Outcome::Identical);
+        });
+        let renamed = (item.target != item.entry.path).then_some(&item.target);
+        let (hash, outcome) = (Some(receipt.hash()), receipt.outcome());
+        let status = Status::Done {
+            hash,
+            outcome,
+            renamed,
+        };
+        self.ended(item.entry.path.as_bytes(), item.entry.size, status);
+    }
+
+    /// Sorts out an error about one file: deferred, failed, or one that ends the run. `copied` says
+    /// that the file is safe at the destination and only its deletion failed.
+    pub(super) async fn ended_badly(&self, item: &Item, error: Error, copied: bool) -> Result<()> {
+        let path = &item.entry.path;
+        match error.kind() {
+            // The connection's errors are not the file's.
+            ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Protocol => return Err(error),
+            // Somebody else took it between the listing and now: there is nothing left to move.
+            ErrorKind::NotFound if !copied && self.is_gone(path).await? => {
+                tracing::debug!(
+                    target: "realize::file",
+                    event = "file.vanished",
+                    path = %path,
+                    reason = %error.chain()
+                );
+            }
+            kind if kind.is_deferral() => self.deferred(&item.entry, error.doing()),
+            _ => self.failed(path.as_bytes(), item.entry.size, error, copied),
+        }
+        Ok(())
+    }
+
+    /// Whether there is nothing at `path` at the source any more.
+    async fn is_gone(&self, path: &RelPath) -> Result<bool> {
+        let list = List {
+            within: Some(path.clone()),
+            files: true,
+            ..List::default()
+        };
+        match self.source.list(list).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) if error.kind().is_retryable() => Err(error),
+            _ => Ok(false),
+        }
+    }
+
+    pub(super) fn deferred(&self, entry: &Entry, why: &str) {
+        tracing::debug!(
+            target: "realize::file",
+            event = "file.deferred",
+            path = %entry.path,
+            reason = why
+        );
+        self.with_report(|report| report.deferred = report.deferred.saturating_add(1));
+        self.ended(entry.path.as_bytes(), entry.size, Status::Deferred(why));
+    }
+
+    pub(super) fn failed(&self, path: &[u8], size: u64, error: Error, copied: bool) {
+        tracing::error!(
+            target: "realize::file",
+            event = "file.failed",
+            path = %Escaped(path),
+            kind = ?error.kind(),
+            reason = %error.chain(),
+            source_intact = true
+        );
+        let failure = Failure {
+            path: path.to_vec(),
+            error,
+            copied,
+        };
+        self.ended(path, size, Status::Failed(&failure));
+        self.with_report(|report| report.add_failure(failure));
+    }
+
+    fn ended(&self, path: &[u8], size: u64, status: Status<'_>) {
+        self.observer
+            .event(Event::Ended(&FileEnd { path, size, status }));
+    }
+
+    pub(super) fn progress(&self, item: &Item, bytes: u64, sent: u64) {
+        self.with_report(|report| report.sent = report.sent.saturating_add(sent));
+        self.observer.event(Event::Progress {
+            path: &item.entry.path,
+            bytes,
+            sent,
+        });
+    }
+
+    pub(super) fn with_report<T>(&self, change: impl FnOnce(&mut Report) -> T) -> T {
+        change(&mut self.report.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}

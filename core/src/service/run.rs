@@ -1,0 +1,85 @@
+//! Runs: what a directory is taken for, by whom, and how that ends.
+
+use std::num::NonZeroU64;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a run takes a directory for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Files are read and deleted: one run at a time.
+    Source,
+    /// Files are read and left: any number of runs.
+    Reader,
+    /// Files are written: one run at a time.
+    Destination,
+}
+
+/// A random name for one run, so that its two ends can recognise each other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RunId([u8; 16]);
+
+impl RunId {
+    /// A new random one.
+    ///
+    /// # Errors
+    /// The operating system gave no random bytes.
+    pub fn random() -> Result<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Error::new(ErrorKind::Io, "asking the system for random bytes").because(error)
+        })?;
+        Ok(Self(bytes))
+    }
+
+    /// The run with this number; for tests, which want the same one again.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub const fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl std::fmt::Debug for RunId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RunId({self})")
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Every file of the source was moved: partials that are left are nobody's, and are removed.
+    Clean,
+    /// This run left no partial, but there may be some of files that it did not look at.
+    Done,
+    /// There are partials for the next run to go on with.
+    Interrupted,
+}
+
+/// Takes a directory for a run.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// What for.
+    pub role: Role,
+    /// Which run.
+    pub run: RunId,
+    /// Who runs it, for whoever finds the directory taken: at most 200 bytes are kept.
+    pub holder: String,
+}
+
+/// What a peer may set for its session.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Config {
+    /// How fast this service sends to the peer at most, in bytes per second; `None` is no limit.
+    pub send_rate: Option<NonZeroU64>,
+}
