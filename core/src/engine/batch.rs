@@ -1,7 +1,7 @@
 //! Small files, many at a time: sent whole, or compared with what is there already.
 
 use super::plan::{self, Item, Step};
-use super::{Event, Run, missing_answer};
+use super::{Event, Run, complete, matching, missing_answer};
 use crate::entry::Version;
 use crate::error::{ErrorKind, Result};
 use crate::hash::Digest;
@@ -71,11 +71,12 @@ impl Run {
             return Ok(());
         }
         let puts: Vec<Put> = ready.iter().map(|(_, put)| put.clone()).collect();
-        let results = self.destination.put(puts).await?;
+        let results = complete(ready.len(), self.destination.put(puts).await?, "put")?;
         let mut received = Vec::with_capacity(ready.len());
         for ((item, put), result) in ready.into_iter().zip(results) {
             match self.once_more(&item, &put, result).await? {
                 Ok(receipt) => {
+                    let receipt = matching(receipt, put.content.hash())?;
                     let size = put.content.len();
                     self.progress(&item, size, size);
                     received.push((item, receipt));
@@ -134,16 +135,22 @@ impl Run {
         if hashed.is_empty() {
             return Ok(());
         }
+        let hashes: Vec<Digest> = finishes.iter().map(|finish| finish.hash).collect();
         let results = self.destination.finish(finishes).await?;
+        let results = complete(hashed.len(), results, "finish")?;
         let mut received = Vec::with_capacity(hashed.len());
         let mut different = Vec::new();
-        for ((item, version), result) in hashed.into_iter().zip(results) {
+        for (((item, version), result), hash) in hashed.into_iter().zip(results).zip(hashes) {
             match result {
                 Ok(receipt) => {
+                    let receipt = matching(receipt, hash)?;
                     self.progress(&item, item.entry.size, 0);
                     received.push((item, receipt));
                 }
-                Err(error) if error.kind() == ErrorKind::Conflict => {
+                // What a failed sync left in memory cannot be trusted: it is written again.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::SyncFailed) =>
+                {
                     different.push((item, version))
                 }
                 Err(error) => self.ended_badly(&item, error, false).await?,

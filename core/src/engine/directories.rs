@@ -1,6 +1,6 @@
 //! Directories, after the files: made at the destination with their modes, removed at the source.
 
-use super::Run;
+use super::{Run, complete};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::service::{Delete, List, MakeDirectory};
@@ -22,7 +22,9 @@ impl Run {
                 other => other?,
             };
             list.cursor = page.next;
-            self.make_and_remove(page.entries).await?;
+            let mut entries = page.entries;
+            entries.retain(|entry| !self.options.filter.excludes(entry.path.as_bytes()));
+            self.make_and_remove(entries).await?;
             if list.cursor.is_none() {
                 return Ok(());
             }
@@ -34,7 +36,10 @@ impl Run {
             // One that is not meant itself may have been emptied all the same: then it exists at
             // the destination, for its files.
             let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
-            let create = self.options.filter.matches(&entry.path) && (empty || !self.is_move());
+            // An empty one that is young may be about to be filled.
+            let old = entry.modified.age(self.options.clock.now()) >= self.options.min_age;
+            let create =
+                self.options.filter.matches(&entry.path) && old && (empty || !self.is_move());
             MakeDirectory {
                 path: entry.path.clone(),
                 mode: entry.mode,
@@ -47,6 +52,7 @@ impl Run {
             return Ok(());
         }
         let made = self.destination.make_directories(makes).await?;
+        let made = complete(entries.len(), made, "make_directories")?;
         let mut deletes = Vec::new();
         for ((entry, created), made) in entries.into_iter().zip(created).zip(made) {
             match made {
@@ -67,7 +73,7 @@ impl Run {
             return Ok(());
         }
         let paths: Vec<_> = deletes.iter().map(|delete| delete.path().clone()).collect();
-        let deleted = self.source.delete(deletes).await?;
+        let deleted = complete(paths.len(), self.source.delete(deletes).await?, "delete")?;
         for (path, deleted) in paths.into_iter().zip(deleted) {
             match deleted {
                 Ok(()) => self.with_report(|r| r.directories = r.directories.saturating_add(1)),

@@ -223,7 +223,7 @@ impl Run {
     /// The files of a page that are to be offered; the others are dealt with.
     fn choose(&self, page: Page) -> Vec<Item> {
         for failure in page.failures {
-            if self.options.filter.matches_bytes(&failure.path) {
+            if !self.options.filter.excludes(&failure.path) {
                 self.failed(&failure.path, 0, failure.error, false);
             }
         }
@@ -254,6 +254,7 @@ impl Run {
         }
         let offers = items.iter().map(offer).collect();
         let answers = self.destination.offer(offers).await?;
+        let answers = complete(items.len(), answers, "offer")?;
         let mut planned = Vec::with_capacity(items.len());
         for (item, answer) in items.into_iter().zip(answers) {
             match answer {
@@ -340,6 +341,7 @@ impl Run {
             .source
             .delete(received.iter().map(delete).collect())
             .await?;
+        let deleted = complete(received.len(), deleted, "delete")?;
         for ((item, receipt), deleted) in received.iter().zip(deleted) {
             match deleted {
                 Ok(()) => {
@@ -396,10 +398,23 @@ async fn hash_whole(service: &dyn Service, entry: &Entry) -> Result<Digest> {
     }
 }
 
+/// The results of a batch of `sent` items, which must be as many.
+fn complete<T>(sent: usize, results: Vec<T>, of: &str) -> Result<Vec<T>> {
+    if results.len() == sent { Ok(results) } else { Err(missing_answer(of)) }
+}
+
+/// A receipt for what was read: one for anything else deletes nothing.
+fn matching(receipt: Receipt, hash: Digest) -> Result<Receipt> {
+    if receipt.hash() == hash {
+        return Ok(receipt);
+    }
+    Err(Error::new(ErrorKind::Protocol, "the destination's receipt is for other content"))
+}
+
 fn missing_answer(of: &str) -> Error {
     Error::new(
         ErrorKind::Protocol,
-        format!("the answer to {of} has too few results"),
+        format!("the answer to {of} has not as many results as it should"),
     )
 }
 

@@ -114,10 +114,14 @@ impl Filter {
         self.matches_bytes(path.as_bytes())
     }
 
-    /// The same for a path that no [`RelPath`] can hold.
-    pub(crate) fn matches_bytes(&self, path: &[u8]) -> bool {
-        self.include.as_ref().is_none_or(|set| is_match(set, path))
-            && !self.exclude.as_ref().is_some_and(|set| is_match(set, path))
+    fn matches_bytes(&self, path: &[u8]) -> bool {
+        self.include.as_ref().is_none_or(|set| is_match(set, path)) && !self.excludes(path)
+    }
+
+    /// Whether the file or directory at `path`, and all in it, is excluded. A directory that is
+    /// not may hold files that are meant, whether it matches an include pattern or not.
+    pub(crate) fn excludes(&self, path: &[u8]) -> bool {
+        self.exclude.as_ref().is_some_and(|set| is_match(set, path))
     }
 }
 

@@ -28,7 +28,7 @@ pub async fn preview_files(
         let page = source.list(list.clone()).await?;
         list.cursor = page.next;
         for failure in page.failures {
-            if options.filter.matches_bytes(&failure.path) {
+            if !options.filter.excludes(&failure.path) {
                 failed(&mut report, observer, &failure.path, failure.error);
             }
         }

@@ -7,7 +7,7 @@ use futures::stream::{self, FuturesUnordered, StreamExt};
 
 use super::batch::finish;
 use super::plan::{Item, Segment, Transfer, segments};
-use super::{Event, Run, missing_answer};
+use super::{Event, Run, matching, missing_answer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, HashState, Misfit, TreeHasher};
 use crate::range::ByteRange;
@@ -62,7 +62,10 @@ impl Run {
                 .finish(vec![finish(item, hash, from)])
                 .await?;
             let result = results.pop().ok_or_else(|| missing_answer("finish"))?;
-            let Err(error) = result else { return result };
+            let error = match result {
+                Ok(receipt) => return matching(receipt, hash),
+                Err(error) => error,
+            };
             transfer = match error.kind() {
                 ErrorKind::Mismatch if attempt < MAX_ATTEMPTS => transfer.mend(),
                 ErrorKind::SyncFailed if attempt < MAX_ATTEMPTS => transfer.again(),

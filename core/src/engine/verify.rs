@@ -47,7 +47,7 @@ pub async fn verify_files(
         let page = source.list(list.clone()).await?;
         list.cursor = page.next;
         for failure in page.failures {
-            if options.filter.matches_bytes(&failure.path) {
+            if !options.filter.excludes(&failure.path) {
                 report.add(observer, &failure.path, 0, Err(failure.error));
             }
         }

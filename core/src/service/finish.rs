@@ -39,6 +39,14 @@ impl Content {
         }
     }
 
+    /// The hash that it must have at the destination.
+    pub fn hash(&self) -> Digest {
+        match self {
+            Self::File(_, hash) => *hash,
+            Self::Link(target) => Digest::of_link(target),
+        }
+    }
+
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
