@@ -19,6 +19,10 @@ pub const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 512..=(1 << 20);
 pub const MAX_SIGNATURE_BLOCKS: usize = 1 << 16;
 /// The most operations of one delta.
 pub const MAX_DELTA_OPS: usize = 1 << 16;
+/// How often, per block of the newer content, a block may be hashed for nothing because its rolling
+/// checksum is listed. After that the rest is taken as new: a signature made for it could otherwise
+/// have every byte hashed a million times.
+const MAX_MISSES_PER_BLOCK: usize = 8;
 /// How many blocks with the same checksum are compared at one offset, at most: it bounds the work
 /// that a basis made of look-alike blocks can cause.
 const MAX_CANDIDATES: usize = 8;
@@ -283,6 +287,7 @@ pub fn diff(data: &Bytes, start: u64, signature: &Signature, in_place: bool) -> 
         Some(start.max(signature.range.start()))
     };
     let mut rolling: Option<Rolling> = None;
+    let mut misses = MAX_MISSES_PER_BLOCK.saturating_mul(1 + data.len() / block);
     while search.position < data.len() {
         let rest = data.get(search.position..).unwrap_or_default();
         let near = expected.and_then(|offset| signature.block_at(offset));
@@ -292,7 +297,10 @@ pub fn diff(data: &Bytes, start: u64, signature: &Signature, in_place: bool) -> 
             .or_else(|| {
                 let window = rest.get(..block).filter(|_| !in_place)?;
                 let sum = rolling.get_or_insert_with(|| Rolling::of(window)).sum();
-                lookup(&index, signature, sum, window)
+                let candidates = index.get(&sum).filter(|_| misses > 0)?;
+                let found = lookup(candidates, signature, window);
+                misses -= usize::from(found.is_none());
+                found
             });
         if let Some(place) = found {
             search.copy(place);
@@ -343,13 +351,7 @@ fn index(signature: &Signature) -> HashMap<u32, Vec<u32>> {
     index
 }
 
-fn lookup(
-    index: &HashMap<u32, Vec<u32>>,
-    signature: &Signature,
-    weak: u32,
-    window: &[u8],
-) -> Option<ByteRange> {
-    let candidates = index.get(&weak)?;
+fn lookup(candidates: &[u32], signature: &Signature, window: &[u8]) -> Option<ByteRange> {
     let strong = strong(window);
     let found = candidates.iter().map(|&i| i as usize).find(|&i| {
         signature
@@ -537,6 +539,21 @@ mod tests {
         newer[50_000] ^= 1;
         let delta = diff(&Bytes::from(newer), 0, &sign(&basis, 4096), true);
         assert_eq!(delta.data_len(), 4096);
+    }
+
+    #[test]
+    fn a_hostile_signature_costs_a_bounded_number_of_hashes() {
+        // The checksum of a block of zeros, with another hash, for content that is all zeros: every
+        // offset matches the checksum. Unbounded, this takes hours.
+        let block = 1 << 20;
+        let range = ByteRange::new(0, 1 << 20).unwrap();
+        let sums = vec![BlockSum {
+            weak: 0,
+            strong: [1; 16],
+        }];
+        let signature = Signature::new(range, block, sums).unwrap();
+        let delta = diff(&Bytes::from(vec![0; 8 << 20]), 0, &signature, false);
+        assert_eq!(delta.data_len(), 8 << 20);
     }
 
     #[test]

@@ -303,3 +303,56 @@ fn time_that_suffices_changes_nothing() {
 
     ends.assert_moved(&before, &outcome);
 }
+
+/// The name that a file gets when it gives way may be that of another file of the source.
+#[test]
+fn a_file_that_gives_way_takes_no_other_files_name() {
+    let digits = &blake3::hash(b"newer").to_hex()[..8];
+    let other = format!("x~{digits}.txt");
+    let ends = Ends::with(&[("x.txt", b"newer"), (&other, b"another file")]);
+    ends.write_at_destination("x.txt", b"older content");
+
+    let outcome = ends.mover().with(["--on-conflict", "rename"]).run();
+
+    for content in [&b"newer"[..], b"another file", b"older content"] {
+        let kept = ["x.txt", &other].iter().any(|path| {
+            ends.at_source(path).as_deref() == Some(content)
+                || ends.at_destination(path).as_deref() == Some(content)
+        });
+        assert!(kept, "{} is lost: {outcome}", content.escape_ascii());
+    }
+}
+
+#[test]
+fn a_hard_link_between_both_ends_is_unlinked_at_the_source() {
+    let ends = Ends::with(&[("file", b"content")]);
+    fs::create_dir(&ends.destination).unwrap();
+    fs::hard_link(ends.source.join("file"), ends.destination.join("file")).unwrap();
+
+    let outcome = ends.mover().run().expect(0);
+
+    assert_eq!(remains(&ends.source).unwrap(), [""; 0], "{outcome}");
+    assert_eq!(
+        ends.at_destination("file").unwrap(),
+        b"content",
+        "{outcome}"
+    );
+}
+
+#[test]
+fn excluded_directories_are_left_alone() {
+    let ends = Ends::with(&[("file", b"content"), ("cache/file", b"cached")]);
+    fs::create_dir(ends.source.join("cache2")).unwrap();
+    fs::create_dir_all(ends.destination.join("cache2")).unwrap();
+    set_mode(&ends.source.join("cache2"), 0o711).unwrap();
+
+    let outcome = ends.mover().with(["--exclude", "cache*"]).run().expect(0);
+
+    assert!(ends.source.join("cache2").is_dir(), "{outcome}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(ends.destination.join("cache2"))
+            .unwrap()
+            .permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o755, "{outcome}");
+}

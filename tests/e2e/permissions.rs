@@ -237,3 +237,29 @@ fn copying_needs_no_right_to_write_at_the_source() {
     ends.assert_source_is(&before, &outcome);
     ends.assert_destination_is(&before, &outcome);
 }
+
+/// What a pattern includes may lie in a directory that cannot be read: that is said.
+#[test]
+fn an_unreadable_directory_is_an_error_for_patterns_too() {
+    if !can_change_user() {
+        return;
+    }
+    let ends = Ends::with(&[("photos/a.jpg", b"content"), ("b.jpg", b"other")]);
+    ends.give_to_nobody();
+    set_mode(&ends.source.join("photos"), 0o000).unwrap();
+
+    let outcome = ends
+        .mover()
+        .with(["--include", "*.jpg"])
+        .by_nobody()
+        .run()
+        .expect(6);
+
+    set_mode(&ends.source.join("photos"), 0o755).unwrap();
+    assert_eq!(
+        ends.at_source("photos/a.jpg").unwrap(),
+        b"content",
+        "{outcome}"
+    );
+    outcome.says(&["photos"]);
+}

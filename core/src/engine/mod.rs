@@ -400,7 +400,11 @@ async fn hash_whole(service: &dyn Service, entry: &Entry) -> Result<Digest> {
 
 /// The results of a batch of `sent` items, which must be as many.
 fn complete<T>(sent: usize, results: Vec<T>, of: &str) -> Result<Vec<T>> {
-    if results.len() == sent { Ok(results) } else { Err(missing_answer(of)) }
+    if results.len() == sent {
+        Ok(results)
+    } else {
+        Err(missing_answer(of))
+    }
 }
 
 /// A receipt for what was read: one for anything else deletes nothing.
@@ -408,7 +412,10 @@ fn matching(receipt: Receipt, hash: Digest) -> Result<Receipt> {
     if receipt.hash() == hash {
         return Ok(receipt);
     }
-    Err(Error::new(ErrorKind::Protocol, "the destination's receipt is for other content"))
+    Err(Error::new(
+        ErrorKind::Protocol,
+        "the destination's receipt is for other content",
+    ))
 }
 
 fn missing_answer(of: &str) -> Error {

@@ -1,6 +1,8 @@
 //! The content of files: reading and hashing it, signatures, differences, blocks and patches.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
+use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 
@@ -18,7 +20,7 @@ use crate::path::RelPath;
 use crate::range::ByteRange;
 use crate::service::{
     Basis, Block, DiffRequest, Difference, Hash, MAX_BATCH_BYTES, MAX_BLOCK, MAX_DIFF_RANGE, Patch,
-    Read, ReadWhole, SendBlock, SignatureRequest, Target,
+    Read, ReadWhole, Role, SendBlock, SignatureRequest, Target,
 };
 
 /// How much is read at once for hashing and copying.
@@ -116,6 +118,9 @@ impl Storage {
                 return Err(changed());
             }
             take(bytes, piece)?;
+            if self.ending.load(Ordering::Relaxed) {
+                return Err(Error::new(ErrorKind::Io, "the run has ended"));
+            }
         }
         Ok(())
     }
@@ -124,6 +129,8 @@ impl Storage {
         let file = match &request.basis {
             Basis::Final(version) => self.open_version(&request.target.path, version)?,
             Basis::Partial => {
+                let _working = self.work_as(Role::Destination)?;
+                self.construction.check(&request.target.path)?;
                 let partial = self.partial(&request.target, Stale::Keep)?;
                 let partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
                 Arc::clone(partial.file())
@@ -170,6 +177,8 @@ impl Storage {
     }
 
     pub(crate) fn send(&self, send: &SendBlock) -> Result<()> {
+        let _working = self.work_as(Role::Destination)?;
+        self.construction.check(&send.target.path)?;
         if send.block.len() > MAX_BLOCK {
             return Err(invalid("the block is longer than a block may be"));
         }
@@ -179,6 +188,8 @@ impl Storage {
     }
 
     pub(crate) fn apply_patch(&self, patch: &Patch) -> Result<()> {
+        let _working = self.work_as(Role::Destination)?;
+        self.construction.check(&patch.target.path)?;
         let in_place = patch.basis == Basis::Partial;
         let basis = match &patch.basis {
             Basis::Final(version) => Some(self.open_version(&patch.target.path, version)?),
@@ -267,7 +278,27 @@ impl Storage {
                 "a process has it open for writing",
             ));
         }
+        self.settle(&*file, version)?;
         Ok(file)
+    }
+
+    /// Waits until a later change of the file would show in its times: within one tick of the file
+    /// system's clock it does not. A tick is 10 ms at most where times have nanoseconds, and up to
+    /// two seconds (FAT) where they have none.
+    fn settle(&self, file: &dyn File, version: &Version) -> Result<()> {
+        let changed = file.stat().doing("looking at the file")?.changed;
+        let tick = Duration::from_millis(if changed.nanos == 0 { 2000 } else { 20 });
+        let now = self.clock.now();
+        let Ok(since) = now.duration_since(UNIX_EPOCH) else {
+            return Ok(());
+        };
+        let past = u64::try_from(changed.seconds).is_ok_and(|s| Duration::new(s, 0) <= since);
+        let age = changed.age(now);
+        if !past || age >= tick {
+            return Ok(());
+        }
+        std::thread::sleep(tick.saturating_sub(age));
+        self.check_version(file, version)
     }
 
     fn check_version(&self, file: &dyn File, version: &Version) -> Result<()> {

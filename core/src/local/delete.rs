@@ -10,7 +10,7 @@ use super::fs::{Access, Directory, Kind, Rename, Stat};
 use super::names::DELETING;
 use super::version::{Linked, LocalVersion};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::path::RelPath;
+use crate::path::{Escaped, RelPath};
 
 /// Deletes files of one directory.
 #[derive(Debug)]
@@ -154,14 +154,24 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>) -> Result<()> {
         let name = entry.doing("looking for interrupted deletions")?.name;
         match place.rename(&name, &**directory, &name, Rename::NoReplace) {
             // The name is taken again: both files are kept, and a person has to look.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                return Err(stranded(error));
-            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tracing::warn!(
+                event = "file.stranded",
+                path = %Escaped(&name),
+                directory = %Escaped(DELETING),
+                "an interrupted deletion cannot be put back: its name is taken"
+            ),
             other => other.doing("putting back an interrupted deletion")?,
         }
     }
     match directory.remove_directory(DELETING) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
+            ) =>
+        {
+            Ok(())
+        }
         other => other.doing("putting back an interrupted deletion"),
     }
 }

@@ -127,6 +127,10 @@ pub trait Directory: Debug + Send + Sync {
     fn set_mode(&self, mode: u32) -> io::Result<()>;
     /// Makes the names in it durable.
     fn sync(&self) -> io::Result<()>;
+    /// Whether [`sync_file_system`](Self::sync_file_system) is known to reach the disk here.
+    fn can_sync_file_system(&self) -> bool {
+        true
+    }
     /// Makes everything on its file system durable.
     fn sync_file_system(&self) -> io::Result<()>;
     /// How many bytes this user may still write on its file system.

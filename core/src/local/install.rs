@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::Storage;
+use super::construction::Taken;
 use super::fs::{Access, Directory, File, Kind, Rename, Stat, write_full};
+use super::offer::stored_name;
 use super::partial::{self, Partial, Stale};
 use super::place::{Missing, Place, Places, sync_upward};
 use super::version::LocalVersion;
@@ -33,6 +35,8 @@ struct Ready<'a> {
     wanted: Wanted<'a>,
     place: Arc<Place>,
     expect: &'a Expect,
+    /// Device and inode of what was verified.
+    own: (u64, u64),
     /// Keeps the partial locked until it is renamed.
     _partial: Option<Partial>,
 }
@@ -64,6 +68,7 @@ impl Storage {
             mode: finish.mode,
             modified: finish.modified,
         };
+        let _taken = self.construction.take(&finish.path)?;
         let place = places.parent(&finish.path, Missing::Fail)?;
         self.opened.forget(&finish.path);
         match &finish.from {
@@ -73,7 +78,7 @@ impl Storage {
             FinishFrom::Partial(source, expect) => {
                 let directory = &*place.directory;
                 self.partials.close(&finish.path);
-                if partial::find(directory, &self.names, &finish.path)?.is_none() {
+                if partial::find(directory, &self.names, &finish.path, true)?.is_none() {
                     // An answer was lost: the partial has become the final file already.
                     return self.adopt(&place, &wanted, None);
                 }
@@ -95,10 +100,12 @@ impl Storage {
                     partial::discard(directory, &self.names, &finish.path)?;
                     return Err(sync_failed(error));
                 }
+                let own = partial.file().stat().doing("looking at the partial")?;
                 self.install(Ready {
                     wanted,
                     place,
                     expect,
+                    own: (own.device, own.inode),
                     _partial: Some(partial),
                 })
             }
@@ -108,12 +115,20 @@ impl Storage {
     pub(crate) fn put(&self, puts: &[Put]) -> Vec<Result<Receipt>> {
         let mut places = self.places();
         let one_by_one = puts.len() < GROUP;
+        // Held to the end: of two files for one name, the second is refused.
+        let taken: Vec<Result<Taken>> = puts
+            .iter()
+            .map(|put| self.construction.take(&put.path))
+            .collect();
         let mut ready: Vec<Result<Ready<'_>>> = puts
             .iter()
-            .map(|put| {
-                self.prepare(&mut places, put, one_by_one)
-                    .map_err(|e| e.at(&put.path))
+            .zip(&taken)
+            .map(|(put, taken)| match taken {
+                Ok(_) => self.prepare(&mut places, put, one_by_one),
+                Err(error) => Err(error.clone()),
             })
+            .zip(puts)
+            .map(|(ready, put)| ready.map_err(|error| error.at(&put.path)))
             .collect();
         if !one_by_one && sync_file_systems(ready.iter().flatten()).is_err() {
             // It does not say which file failed, and what it left in memory cannot be trusted.
@@ -129,9 +144,9 @@ impl Storage {
             .into_iter()
             .map(|ready| {
                 let ready = ready?;
-                let (path, place) = (ready.wanted.path, Arc::clone(&ready.place));
+                let (path, place, own) = (ready.wanted.path, Arc::clone(&ready.place), ready.own);
                 let named = self.install(ready);
-                if named.is_err() {
+                if named.is_err() && self.is_own(&*place.directory, path, own) {
                     partial::discard(&*place.directory, &self.names, path)?;
                 }
                 named.map_err(|error| error.at(path))
@@ -140,11 +155,22 @@ impl Storage {
         make_names_durable(named)
     }
 
+    /// Whether what bears the partial's name is the file that was written: after an exchange that
+    /// was not brought to its end it is another one, which `recover` puts right.
+    fn is_own(&self, directory: &dyn Directory, path: &RelPath, own: (u64, u64)) -> bool {
+        let stat = directory.stat(&self.names.content(path));
+        stat.is_ok_and(|stat| (stat.device, stat.inode) == own)
+    }
+
     /// Writes a small file or a link under its partial's name, and verifies it.
     fn prepare<'a>(&self, places: &mut Places, put: &'a Put, sync: bool) -> Result<Ready<'a>> {
+        if self.partials.is_open(&put.path) {
+            let what = "another file is on its way to the same name, in blocks";
+            return Err(Error::new(ErrorKind::Busy, what));
+        }
         let place = places.parent(&put.path, Missing::Create)?;
+        let sync = sync || !place.directory.can_sync_file_system();
         self.opened.forget(&put.path);
-        self.partials.close(&put.path);
         let directory = &*place.directory;
         let wanted = |size, hash| Wanted {
             path: &put.path,
@@ -157,18 +183,20 @@ impl Storage {
             Content::File(data, hash) => {
                 let wanted = wanted(data.len() as u64, *hash);
                 self.write_file(directory, &wanted, data, sync)
-                    .map(|()| wanted)
+                    .map(|own| (wanted, own))
             }
             Content::Link(target) => {
                 let wanted = wanted(target.len() as u64, Digest::of_link(target));
-                self.write_link(directory, &wanted, target).map(|()| wanted)
+                self.write_link(directory, &wanted, target)
+                    .map(|own| (wanted, own))
             }
         };
         match written {
-            Ok(wanted) => Ok(Ready {
+            Ok((wanted, own)) => Ok(Ready {
                 wanted,
                 place,
                 expect: &put.expect,
+                own,
                 _partial: None,
             }),
             Err(error) => {
@@ -185,7 +213,7 @@ impl Storage {
         wanted: &Wanted<'_>,
         data: &[u8],
         sync: bool,
-    ) -> Result<()> {
+    ) -> Result<(u64, u64)> {
         let name = self.names.content(wanted.path);
         let file = self.anew(directory, wanted.path, || directory.create(&name))?;
         write_full(&*file, data, 0).doing("writing")?;
@@ -194,10 +222,10 @@ impl Storage {
         }
         set_attributes(&*file, wanted)?;
         if sync {
-            file.sync().map_err(sync_failed)
-        } else {
-            Ok(())
+            file.sync().map_err(sync_failed)?;
         }
+        let own = file.stat().doing("looking at the partial")?;
+        Ok((own.device, own.inode))
     }
 
     fn write_link(
@@ -205,7 +233,7 @@ impl Storage {
         directory: &dyn Directory,
         wanted: &Wanted<'_>,
         target: &[u8],
-    ) -> Result<()> {
+    ) -> Result<(u64, u64)> {
         let name = self.names.content(wanted.path);
         self.anew(directory, wanted.path, || {
             directory.create_link(&name, target)
@@ -216,7 +244,9 @@ impl Storage {
         }
         directory
             .set_link_modified(&name, wanted.modified)
-            .doing("setting the link's time")
+            .doing("setting the link's time")?;
+        let own = directory.stat(&name).doing("looking at the partial")?;
+        Ok((own.device, own.inode))
     }
 
     /// Creates something under a partial's name, in place of what an earlier run left there.
@@ -229,7 +259,7 @@ impl Storage {
         match create() {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 // It may hold a file that a crash displaced, which is put back first.
-                partial::find(directory, &self.names, path)?;
+                partial::find(directory, &self.names, path, true)?;
                 partial::discard(directory, &self.names, path)?;
                 create().doing("creating a partial")
             }
@@ -243,10 +273,15 @@ impl Storage {
             wanted,
             place,
             expect,
+            own,
             _partial,
         } = &ready;
         let (directory, name) = (&*place.directory, wanted.path.file_name());
         let content = self.names.content(wanted.path);
+        if !self.is_own(directory, wanted.path, *own) {
+            let what = "the verified partial was replaced by something else";
+            return Err(Error::new(ErrorKind::Mismatch, what));
+        }
         let installed = match expect {
             Expect::Absent => {
                 match directory.rename(&content, directory, name, Rename::NoReplace) {
@@ -254,7 +289,7 @@ impl Storage {
                     other => other.doing("renaming to the final name").map(|()| true),
                 }
             }
-            Expect::Version(version) => self.replace(directory, wanted, &content, version),
+            Expect::Version(version) => self.replace(directory, wanted, (&content, *own), version),
         }?;
         if !installed {
             return self.adopt(place, wanted, None);
@@ -272,7 +307,7 @@ impl Storage {
         &self,
         directory: &dyn Directory,
         wanted: &Wanted<'_>,
-        content: &[u8],
+        (content, own): (&[u8], (u64, u64)),
         version: &Version,
     ) -> Result<bool> {
         let name = wanted.path.file_name();
@@ -283,8 +318,6 @@ impl Storage {
         if LocalVersion::of(&found) != expected || found.kind == Kind::Directory {
             return Ok(false);
         }
-        let own = directory.stat(content).doing("looking at the partial")?;
-        let own = (own.device, own.inode);
         partial::note_exchange(directory, &self.names, wanted.path, own, version)?;
         match directory.rename(content, directory, name, Rename::Exchange) {
             Err(error) if error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {
@@ -328,12 +361,20 @@ impl Storage {
             return Err(unexpected());
         }
         match stat.kind {
+            _ if stored_name(directory, name, &stat)?.is_some() => {
+                let what = "the destination takes its name for that of another file";
+                return Err(Error::new(ErrorKind::Collision, what));
+            }
             Kind::File if stat.size == wanted.size => {
                 let file = directory
                     .open(name, Access::Read)
                     .doing("opening the final file")?;
                 self.check_same(&*file, wanted, &stat)?;
-                set_attributes(&*file, wanted)?;
+                // Setting what is set already would change the time of the last change, which a
+                // hard link at the source shares.
+                if stat.mode != wanted.mode & 0o777 || stat.modified != wanted.modified {
+                    set_attributes(&*file, wanted)?;
+                }
                 file.sync().map_err(sync_failed)?;
             }
             Kind::Link => {
@@ -341,9 +382,11 @@ impl Storage {
                 if Digest::of_link(&target) != wanted.hash {
                     return Err(unexpected());
                 }
-                directory
-                    .set_link_modified(name, wanted.modified)
-                    .doing("setting the link's time")?;
+                if stat.modified != wanted.modified {
+                    directory
+                        .set_link_modified(name, wanted.modified)
+                        .doing("setting the link's time")?;
+                }
             }
             _ => return Err(unexpected()),
         }
@@ -384,7 +427,9 @@ fn sync_file_systems<'a>(ready: impl Iterator<Item = &'a Ready<'a>>) -> io::Resu
     for ready in ready {
         let device = ready.place.directory.own_stat()?.device;
         if !synced.contains(&device) {
-            ready.place.directory.sync_file_system()?;
+            if ready.place.directory.can_sync_file_system() {
+                ready.place.directory.sync_file_system()?;
+            }
             synced.push(device);
         }
     }

@@ -40,8 +40,8 @@ struct Listing {
 pub(crate) struct Duties {
     /// Fails in the directory that holds this probe.
     pub(crate) forbidden: Option<Vec<u8>>,
-    /// Puts back what an interrupted deletion left.
-    pub(crate) put_back: bool,
+    /// Puts back what an interrupted deletion left, while it holds this lock.
+    pub(crate) put_back: Option<Arc<Mutex<()>>>,
 }
 
 impl Listings {
@@ -106,11 +106,11 @@ impl Duties {
             if let Some(probe) = &self.forbidden {
                 check_overlap(&**directory, probe)?;
             }
-            if self.put_back {
-                put_back(directory)
-            } else {
-                Ok(())
-            }
+            let Some(deleting) = &self.put_back else {
+                return Ok(());
+            };
+            let _alone = deleting.lock().unwrap_or_else(PoisonError::into_inner);
+            put_back(directory)
         })
     }
 }

@@ -7,12 +7,14 @@
 //! rename), `delete`, `lease`, and `version` (which state of a file something was said about).
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::buffers::Buffers;
+use self::construction::Construction;
 use self::fs::{Directory, FileSystem, Kind};
 use self::lease::Lease;
 use self::listing::{Duties, Listings};
@@ -33,6 +35,7 @@ use crate::service::{
 use crate::transport::PeerId;
 
 mod buffers;
+mod construction;
 mod content;
 mod delete;
 mod directories;
@@ -93,8 +96,15 @@ struct Storage {
     opened: OpenedFiles,
     partials: OpenedPartials,
     buffers: Buffers,
-    /// Held while files are deleted: two batches would take the reserved place from each other.
-    deleting: Mutex<()>,
+    construction: Construction,
+    /// Held while files are deleted or put back: two at once would take the reserved place from
+    /// each other.
+    deleting: Arc<Mutex<()>>,
+    /// Read by whatever changes the directory; written by a release, which waits for the end of
+    /// what a cancelled run has begun.
+    working: RwLock<()>,
+    /// Set while a release waits: what reads long files ends early.
+    ending: AtomicBool,
 }
 
 impl LocalService {
@@ -117,7 +127,10 @@ impl LocalService {
             opened: OpenedFiles::default(),
             partials: OpenedPartials::default(),
             buffers: Buffers::default(),
-            deleting: Mutex::default(),
+            construction: Construction::default(),
+            deleting: Arc::default(),
+            working: RwLock::default(),
+            ending: AtomicBool::new(false),
         };
         Ok(Self {
             storage: Arc::new(storage),
@@ -153,8 +166,28 @@ impl Storage {
         let lease = leases.iter().find(|lease| lease.role != Role::Destination);
         Duties {
             forbidden: lease.map(|lease| names::probe(lease.run, Role::Destination)),
-            put_back: lease.is_some_and(|lease| lease.role == Role::Source),
+            put_back: lease
+                .is_some_and(|lease| lease.role == Role::Source)
+                .then(|| Arc::clone(&self.deleting)),
         }
+    }
+
+    /// Lets a change begin, if the directory is claimed in `role`; until the answer is dropped, it
+    /// is not given back.
+    fn work_as(&self, role: Role) -> Result<RwLockReadGuard<'_, ()>> {
+        let working = self.working.read().unwrap_or_else(PoisonError::into_inner);
+        if self.has_role(role) {
+            return Ok(working);
+        }
+        Err(Error::new(
+            ErrorKind::Invalid,
+            "the directory is not claimed for this",
+        ))
+    }
+
+    fn has_role(&self, role: Role) -> bool {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        leases.iter().any(|lease| lease.role == role)
     }
 
     fn claim(&self, claim: &Claim) -> Result<()> {
@@ -169,6 +202,11 @@ impl Storage {
     }
 
     fn release(&self, ending: Ending) -> Result<()> {
+        self.ending.store(true, Ordering::Relaxed);
+        let _alone = self.working.write().unwrap_or_else(PoisonError::into_inner);
+        self.ending.store(false, Ordering::Relaxed);
+        self.partials.close_all();
+        self.opened.forget_all();
         let leases =
             std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
         let mut outcome = Ok(());
@@ -287,13 +325,20 @@ impl Service for LocalService {
             let what = "the batch holds more bytes than a batch may";
             return Err(Error::new(ErrorKind::Invalid, what));
         }
-        self.blocking(move |storage| Ok(storage.put(&puts))).await
+        self.blocking(move |storage| {
+            let _working = storage.work_as(Role::Destination)?;
+            Ok(storage.put(&puts))
+        })
+        .await
     }
 
     async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>> {
         bounded(&makes)?;
-        self.blocking(move |storage| Ok(storage.make_directories(&makes)))
-            .await
+        self.blocking(move |storage| {
+            let _working = storage.work_as(Role::Destination)?;
+            Ok(storage.make_directories(&makes))
+        })
+        .await
     }
 
     async fn hash(&self, hash: Hash) -> Result<RangeHash> {
@@ -326,14 +371,20 @@ impl Service for LocalService {
 
     async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<Receipt>>> {
         bounded(&finishes)?;
-        self.blocking(move |storage| Ok(storage.finish(&finishes)))
-            .await
+        self.blocking(move |storage| {
+            let _working = storage.work_as(Role::Destination)?;
+            Ok(storage.finish(&finishes))
+        })
+        .await
     }
 
     async fn delete(&self, deletes: Vec<Delete>) -> Result<Vec<Result<()>>> {
         bounded(&deletes)?;
-        self.blocking(move |storage| Ok(storage.delete(&deletes)))
-            .await
+        self.blocking(move |storage| {
+            let _working = storage.work_as(Role::Source)?;
+            Ok(storage.delete(&deletes))
+        })
+        .await
     }
 
     /// Nothing is sent over a network from here: no limit is in force, whatever is asked.

@@ -10,7 +10,7 @@ use super::version::version_of;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::HashState;
 use crate::range::RangeSet;
-use crate::service::{Answer, Arrived, Offer, Present, PresentKind};
+use crate::service::{Answer, Arrived, Offer, Present, PresentKind, Role};
 
 impl Storage {
     pub(crate) fn offer(&self, offers: &[Offer]) -> Vec<Result<Answer>> {
@@ -32,8 +32,13 @@ impl Storage {
 
     fn answer(&self, place: &Place, offer: &Offer) -> Result<Answer> {
         let directory = &*place.directory;
-        // First, for it may put back a file that a crash displaced.
-        let partial = partial::find(directory, &self.names, &offer.path)?;
+        // First, for in a run it may put back a file that a crash displaced.
+        let partial = partial::find(
+            directory,
+            &self.names,
+            &offer.path,
+            self.has_role(Role::Destination),
+        )?;
         let present = present(directory, offer)?;
         let partial = partial.map(|(size, state)| {
             let state =
@@ -83,7 +88,11 @@ fn present(directory: &dyn Directory, offer: &Offer) -> Result<Present> {
 
 /// The name that is stored for what was found as `name`, if it is another one. That can only be
 /// where a look-up takes two names for one: where `name` with its case turned finds the same.
-fn stored_name(directory: &dyn Directory, name: &[u8], stat: &Stat) -> Result<Option<Vec<u8>>> {
+pub(super) fn stored_name(
+    directory: &dyn Directory,
+    name: &[u8],
+    stat: &Stat,
+) -> Result<Option<Vec<u8>>> {
     let Some(turned) = turn_case(name) else {
         return Ok(None);
     };

@@ -41,6 +41,10 @@ impl OpenedFiles {
         self.lock().retain(|(opened, _)| opened != path);
     }
 
+    pub(crate) fn forget_all(&self) {
+        self.lock().clear();
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<(RelPath, Arc<dyn File>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -81,6 +85,15 @@ impl OpenedPartials {
     /// Closes the partial, which unlocks it once no call is using it.
     pub(crate) fn close(&self, path: &RelPath) {
         self.lock().retain(|(opened, _)| opened != path);
+    }
+
+    pub(crate) fn close_all(&self) {
+        self.lock().clear();
+    }
+
+    /// Whether the partial at `path` is open: a file is on its way there in blocks.
+    pub(crate) fn is_open(&self, path: &RelPath) -> bool {
+        self.lock().iter().any(|(opened, _)| opened == path)
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(RelPath, SharedPartial)>> {

@@ -170,6 +170,19 @@ impl Directory for OsDirectory {
         Ok(rustix::fs::fsync(&self.0)?)
     }
 
+    /// On FUSE the kernel keeps the request to itself and answers that all is well, and network
+    /// file systems differ: only those are trusted that are known to honour it.
+    fn can_sync_file_system(&self) -> bool {
+        const KNOWN: [u32; 5] = [
+            0xef53,      // ext4
+            0x5846_5342, // xfs
+            0x9123_683e, // btrfs
+            0xf2f5_2010, // f2fs
+            0x0102_1994, // tmpfs
+        ];
+        rustix::fs::fstatfs(&self.0).is_ok_and(|fs| KNOWN.contains(&(fs.f_type as u32)))
+    }
+
     fn sync_file_system(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(&self.0)?)
     }

@@ -219,13 +219,17 @@ fn is_zero(page: &[u8]) -> bool {
     page.iter().all(|&byte| byte == 0)
 }
 
-/// What an earlier run left of `path`: the partial's size, and what is known about it.
+/// What an earlier run left of `path`: the partial's size, and what is known about it. With `mend`,
+/// which takes a claim, what a crash displaced is put right first.
 pub(crate) fn find(
     directory: &dyn Directory,
     names: &PartialNames,
     path: &RelPath,
+    mend: bool,
 ) -> Result<Option<(u64, Option<PartialState>)>> {
-    recover(directory, names, path)?;
+    if mend {
+        recover(directory, names, path)?;
+    }
     let stat = match directory.stat(&names.content(path)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         other => other.doing("looking for a partial")?,
@@ -307,12 +311,29 @@ fn recover(directory: &dyn Directory, names: &PartialNames, path: &RelPath) -> R
     if (stat.device, stat.inode) == state.own {
         return Ok(());
     }
-    if !LocalVersion::parse(expected)?.same_but_changed(&LocalVersion::of(&stat)) {
-        directory
-            .rename(&content, directory, path.file_name(), Rename::Exchange)
-            .doing("putting back a file that a crash displaced")?;
+    if LocalVersion::parse(expected)?.same_but_changed(&LocalVersion::of(&stat)) {
+        return discard(directory, names, path).map(drop);
     }
-    discard(directory, names, path).map(drop)
+    let name = path.file_name();
+    match directory.rename(&content, directory, name, Rename::Exchange) {
+        // Somebody has removed what we had put there: the other file goes back all the same.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            directory
+                .rename(&content, directory, name, Rename::NoReplace)
+                .doing("putting back a file that a crash displaced")?;
+            return forget(directory, names, path);
+        }
+        other => other.doing("putting back a file that a crash displaced")?,
+    }
+    let back = directory
+        .stat(&content)
+        .doing("looking at a file that was put back")?;
+    if (back.device, back.inode) == state.own {
+        return discard(directory, names, path).map(drop);
+    }
+    // What stood there was not ours either: nothing of it is removed, a person has to look.
+    tracing::warn!(event = "file.stranded", path = %path, "a displaced file was kept aside");
+    Ok(())
 }
 
 fn load_state(

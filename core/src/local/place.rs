@@ -157,7 +157,7 @@ pub(crate) fn sync_upward<'a>(places: impl Iterator<Item = &'a Arc<Place>>) -> R
             step.directory
                 .sync()
                 .doing("syncing a directory")
-                .map_err(|error| error.with_kind(ErrorKind::SyncFailed))?;
+                .map_err(|error| error.with_kind(ErrorKind::Io))?;
             synced.push(this);
         }
     }

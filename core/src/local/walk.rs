@@ -194,26 +194,23 @@ impl Walk {
                     stat,
                 });
             }
-            Ok(stat) => directory
-                .open_directory(name)
-                .map_err(|error| Error::io("opening the directory", error))
-                .and_then(|inner| self.enter(inner, Some(path.clone()), stat)),
-            Err(error) => Err(Error::io("looking at it", error)),
+            Ok(stat) => directory.open_directory(name).map(|inner| (inner, stat)),
+            Err(error) => Err(error),
+        };
+        let entered = match entered {
+            // What was found a moment ago is not there any more, which is no failure.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) => Err(Error::io("opening it", error)),
+            Ok((inner, stat)) => self.enter(inner, Some(path.clone()), stat),
         };
         match entered {
-            Err(error) if !vanished(&error) => Some(Found::Failed {
+            Err(error) => Some(Found::Failed {
                 path: path.as_bytes().to_vec(),
                 error: error.at(&path),
             }),
-            _ => None,
+            Ok(()) => None,
         }
     }
-}
-
-/// Whether what was found a moment ago is not there any more, which is no failure.
-fn vanished(error: &Error) -> bool {
-    let source = std::error::Error::source(error).and_then(|e| e.downcast_ref::<io::Error>());
-    source.is_some_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 impl std::fmt::Debug for Walk {

@@ -73,7 +73,8 @@ pub trait Service: Send + Sync {
     /// With a claim as source it first puts right what an interrupted deletion left, and reports
     /// [`Overlap`](crate::ErrorKind::Overlap) for a directory that the destination of the same run
     /// claimed. A cursor can be used again until the page after it was fetched. Errors: `Invalid`
-    /// for a cursor that is unknown or has expired.
+    /// for a cursor that is unknown or has expired, `NotFound` if there is nothing at
+    /// [`within`](List::within).
     async fn list(&self, list: List) -> Result<Page>;
 
     /// Asks what stands under final names, and what has arrived of the files offered.
@@ -84,7 +85,8 @@ pub trait Service: Send + Sync {
     /// has it open for writing.
     async fn read(&self, read: Read) -> Result<Block>;
 
-    /// Reads whole files, at most [`MAX_BATCH_BYTES`] in all. Errors as `read`.
+    /// Reads whole files, at most [`MAX_BATCH_BYTES`] in all. Errors as `read`; `Changed` too if a
+    /// file has another size than asked for.
     async fn read_batch(&self, reads: Vec<ReadWhole>) -> Result<Vec<Result<Bytes>>>;
 
     /// Writes a block of a partial, which is made where there is none. A partial of another
@@ -98,7 +100,8 @@ pub trait Service: Send + Sync {
     /// Makes directories, or sets the mode of those that exist, and makes them durable.
     async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>>;
 
-    /// Hashes a range of a final or source file. Errors: `Changed` if it is not that version.
+    /// Hashes a range of a final or source file; a range that is the whole file is answered with
+    /// [`RangeHash::Whole`]. Errors: `Changed` if it is not that version.
     async fn hash(&self, hash: Hash) -> Result<RangeHash>;
 
     /// The block hashes of a range of what is already at the destination.
@@ -114,7 +117,9 @@ pub trait Service: Send + Sync {
     /// Turns partials into final files: reads the content back and compares its hash, sets mode and
     /// time, makes the file durable, renames it, and makes the name and every directory created for
     /// it durable. Errors: `Mismatch` (the partial is kept, to be patched), `Conflict` if the final
-    /// name does not hold what was [expected](Expect), `SyncFailed` (the partial is gone).
+    /// name does not hold what was [expected](Expect), or what stands there already has other
+    /// content, `SyncFailed` (the partial is gone), `Busy` if another file is on its way to the
+    /// same name.
     async fn finish(&self, finishes: Vec<Finish>) -> Result<Vec<Result<Receipt>>>;
 
     /// Deletes source files that have a receipt, and directories that are empty. The file must
