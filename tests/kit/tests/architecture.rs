@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("realize-writers", &[]),
     ("realize-core", &["realize-writers"]),
     ("realize-channel", &["realize-core"]),
+    ("realize-tls", &["realize-core"]),
     ("realize-config", &["realize-core"]),
     (
         "realize-cli",
