@@ -13,6 +13,7 @@ pub mod engine;
 pub mod entry;
 pub mod error;
 pub mod hash;
+pub mod known_peers;
 pub mod local;
 pub mod path;
 pub mod range;

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::known_peers::KnownPeers;
 use crate::transport::Transport;
 
 /// Makes a transport from its table in the configuration.
@@ -14,11 +16,63 @@ pub trait TransportFactory: Send + Sync {
     /// The name that selects it, and that its table bears.
     fn name(&self) -> &'static str;
 
-    /// Makes the transport. An absent table is an empty one.
+    /// What its table may hold, for people.
+    fn options(&self) -> Vec<TransportOption>;
+
+    /// Looks at the table and makes nothing: every table is looked at, in use or not. An absent
+    /// table is an empty one.
     ///
     /// # Errors
-    /// [`TableError`] if the table does not hold what this transport understands.
-    fn build(&self, table: &TransportTable<'_>) -> Result<Arc<dyn Transport>, TableError>;
+    /// The table does not hold what this transport understands.
+    fn check(&self, table: &TransportTable<'_>) -> Result<(), TableError>;
+
+    /// Makes the transport, once for a program: who wants to dial and to listen shares it.
+    ///
+    /// # Errors
+    /// [`BuildError`], if the table does not hold what this transport understands, or the context
+    /// not what it needs.
+    fn build(
+        &self,
+        table: &TransportTable<'_>,
+        context: &TransportContext,
+    ) -> Result<Arc<dyn Transport>, BuildError>;
+}
+
+/// What a program gives every transport that it makes.
+#[derive(Clone, Debug, Default)]
+pub struct TransportContext {
+    /// The file with this machine's private key, for transports that prove with one who they are.
+    pub key_file: Option<PathBuf>,
+    /// Whom listeners let in.
+    pub known: KnownPeers,
+}
+
+/// An option of a transport's table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TransportOption {
+    /// Its key.
+    pub name: &'static str,
+    /// What holds where it is absent, as it would be written.
+    pub default: String,
+    /// What it is, with its unit and range.
+    pub what: &'static str,
+}
+
+/// Why a transport cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// Its table does not fit.
+    #[error(transparent)]
+    Table(#[from] TableError),
+    /// Something that it needs besides: a key, for instance.
+    #[error("{what}")]
+    Missing {
+        /// What it needs, and how to get it.
+        what: String,
+        /// Why it cannot be had.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
 }
 
 /// A transport's table, as it stands in the configuration.
@@ -138,6 +192,11 @@ impl TransportRegistry {
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.factories.keys().copied()
+    }
+
+    /// The factories, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = &dyn TransportFactory> + '_ {
+        self.factories.values().map(|factory| &**factory)
     }
 
     /// The factory of that name.

@@ -5,6 +5,7 @@
 //! connections: a transport that can carry several streams over one (as QUIC can) pools them itself.
 
 use std::fmt;
+use std::num::NonZeroUsize;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -146,8 +147,14 @@ pub trait Transport: Send + Sync + fmt::Debug {
         expected: &PeerId,
     ) -> Result<Connection, TransportError>;
 
-    /// Listens at `endpoint`. Whoever listens keeps the transport as long as the listener. Errors: [`TransportError::Address`] if that cannot be had.
+    /// Listens at `endpoint`. Whoever listens keeps the transport as long as the listener. Errors:
+    /// [`TransportError::Address`] if that cannot be had.
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError>;
+
+    /// How many connections to one peer are worth having at once; the caller bounds it.
+    fn lanes(&self) -> NonZeroUsize {
+        NonZeroUsize::MIN
+    }
 }
 
 /// Accepts connections until it is dropped, which frees its address.

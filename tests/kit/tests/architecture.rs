@@ -57,7 +57,8 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("transport", &["path"]),
-    ("registry", &["transport"]),
+    ("known_peers", &["transport"]),
+    ("registry", &["known_peers", "transport"]),
     ("throttle", &[]),
 ];
 

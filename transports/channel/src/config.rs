@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use realize_core::registry::{TableError, TransportFactory, TransportTable};
+use realize_core::registry::{
+    BuildError, TableError, TransportContext, TransportFactory, TransportOption, TransportTable,
+};
 use realize_core::transport::Transport;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
@@ -91,7 +93,23 @@ impl TransportFactory for ChannelFactory {
         "channel"
     }
 
-    fn build(&self, table: &TransportTable<'_>) -> Result<Arc<dyn Transport>, TableError> {
+    fn options(&self) -> Vec<TransportOption> {
+        vec![TransportOption {
+            name: "buffer",
+            default: BufferSize::DEFAULT.bytes().to_string(),
+            what: "how much a connection holds in each direction, in bytes, 1024 to 16777216",
+        }]
+    }
+
+    fn check(&self, table: &TransportTable<'_>) -> Result<(), TableError> {
+        table.parse::<ChannelOptions>().map(drop)
+    }
+
+    fn build(
+        &self,
+        table: &TransportTable<'_>,
+        _context: &TransportContext,
+    ) -> Result<Arc<dyn Transport>, BuildError> {
         let options: ChannelOptions = table.parse()?;
         Ok(Arc::new(ChannelTransport::new(options)))
     }
@@ -157,8 +175,10 @@ mod tests {
     fn the_factory_is_found_by_its_name_and_heeds_the_table() {
         let registry = TransportRegistry::new().register(ChannelFactory).unwrap();
         let factory = registry.get("channel").unwrap();
-        assert!(factory.build(&TransportTable::empty()).is_ok());
+        let context = TransportContext::default();
+        assert!(factory.build(&TransportTable::empty(), &context).is_ok());
         let table = TransportTable::find("transports.channel.buffer = 1", "channel").unwrap();
-        assert!(factory.build(&table).is_err());
+        assert!(factory.build(&table, &context).is_err());
+        assert!(factory.check(&table).is_err());
     }
 }
