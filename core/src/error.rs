@@ -134,6 +134,13 @@ impl Error {
         self
     }
 
+    /// The same error in other words for what was being done.
+    #[must_use]
+    pub fn with_doing(mut self, doing: impl Into<String>) -> Self {
+        self.doing = doing.into();
+        self
+    }
+
     /// What kind of error it is.
     pub fn kind(&self) -> ErrorKind {
         self.kind

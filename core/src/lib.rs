@@ -7,6 +7,7 @@
 //!
 //! No transport, wire format, command line or configuration schema is named in this crate.
 
+pub mod buffers;
 pub mod clock;
 pub mod delta;
 pub mod engine;

@@ -13,7 +13,6 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use self::buffers::Buffers;
 use self::construction::Construction;
 use self::fs::{Directory, FileSystem, Kind};
 use self::lease::Lease;
@@ -23,6 +22,7 @@ use self::opened::{OpenedFiles, OpenedPartials};
 use self::os::OsFileSystem;
 use self::place::Places;
 use self::version::Linked;
+use crate::buffers::Buffers;
 use crate::clock::{Clock, SystemClock};
 use crate::delta::Signature;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -34,7 +34,6 @@ use crate::service::{
 };
 use crate::transport::PeerId;
 
-mod buffers;
 mod construction;
 mod content;
 mod delete;

@@ -45,6 +45,7 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "local",
         &[
+            "buffers",
             "clock",
             "delta",
             "entry",

@@ -12,11 +12,11 @@ const MAX_IDLE: usize = 8;
 
 /// Idle buffers of [`MAX_BLOCK`] bytes.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Buffers(Arc<Mutex<Vec<Box<[u8]>>>>);
+pub struct Buffers(Arc<Mutex<Vec<Box<[u8]>>>>);
 
 impl Buffers {
     /// A buffer of [`MAX_BLOCK`] bytes with anything in it.
-    pub(crate) fn take(&self) -> Buffer {
+    pub fn take(&self) -> Buffer {
         let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let data = idle.unwrap_or_else(|| vec![0; MAX_BLOCK as usize].into_boxed_slice());
         Buffer {
@@ -29,7 +29,7 @@ impl Buffers {
 
 /// A buffer in use; it goes back when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Buffer {
+pub struct Buffer {
     data: Box<[u8]>,
     len: usize,
     home: Buffers,
@@ -37,14 +37,14 @@ pub(crate) struct Buffer {
 
 impl Buffer {
     /// The first `len` bytes, to be filled; fewer where it is shorter.
-    pub(crate) fn space(&mut self, len: usize) -> &mut [u8] {
+    pub fn space(&mut self, len: usize) -> &mut [u8] {
         let len = len.min(self.data.len());
         self.data.get_mut(..len).unwrap_or_default()
     }
 
     /// Its first `len` bytes, without copying them. The buffer goes back when the last handle on
     /// them is gone.
-    pub(crate) fn into_bytes(mut self, len: usize) -> Bytes {
+    pub fn into_bytes(mut self, len: usize) -> Bytes {
         self.len = len.min(self.data.len());
         Bytes::from_owner(self)
     }
