@@ -34,7 +34,7 @@ mod verify;
 pub use options::{Filter, InvalidPattern, Mode, MoveOptions, OnConflict};
 pub use plan::SMALL;
 pub use preview::preview_files;
-pub use report::{Event, Failure, FileEnd, MAX_FAILURES, Observer, Report, Status, Stopped};
+pub use report::{Broken, Event, Failure, FileEnd, MAX_FAILURES, Observer, Report, Status, Stopped};
 pub use verify::{VerifyReport, verify_files};
 
 use plan::{Choice, Item, Step};
@@ -53,14 +53,14 @@ const MAX_UNITS: usize = 3;
 ///
 /// # Errors
 /// What concerns the whole run: a claim that is refused, a listing that cannot begin, a connection
-/// that is lost.
+/// that is lost. What was moved until then is moved, and is reported with the error.
 pub async fn move_files(
     source: Arc<dyn Service>,
     destination: Arc<dyn Service>,
     options: MoveOptions,
     observer: Arc<dyn Observer>,
     cancel: CancellationToken,
-) -> Result<Report> {
+) -> std::result::Result<Report, Broken> {
     let id = RunId::random()?;
     let run = Arc::new(Run {
         id,
@@ -84,7 +84,9 @@ pub async fn move_files(
     };
     let report = run.with_report(|report| report.clone());
     let released = run.release(run.ending(&report, ended.is_ok())).await;
-    ended?;
+    if let Err(error) = ended {
+        return Err(Broken { error, report });
+    }
     if let Err(error) = released {
         // What was moved is moved all the same; the next run cleans up.
         tracing::warn!(event = "release.failed", run = %id, reason = %error.chain());

@@ -125,7 +125,38 @@ pub enum Stopped {
     Conflict,
 }
 
+/// A run that an error ended.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Broken {
+    /// Why.
+    pub error: Error,
+    /// What it did until then.
+    pub report: Report,
+}
+
+impl From<Error> for Broken {
+    fn from(error: Error) -> Self {
+        Self {
+            error,
+            report: Report::default(),
+        }
+    }
+}
+
 impl Report {
+    /// The report of this run and an earlier one that it went on from: what was done counts
+    /// together, what was left then has been looked at again.
+    #[must_use]
+    pub fn following(mut self, earlier: &Self) -> Self {
+        self.done = self.done.saturating_add(earlier.done);
+        self.identical = self.identical.saturating_add(earlier.identical);
+        self.bytes = self.bytes.saturating_add(earlier.bytes);
+        self.sent = self.sent.saturating_add(earlier.sent);
+        self.directories = self.directories.saturating_add(earlier.directories);
+        self
+    }
+
     /// Whether every file that was meant is where it should be.
     pub fn is_clean(&self) -> bool {
         self.failed == 0 && self.deferred == 0 && self.stopped.is_none()

@@ -1,43 +1,111 @@
 //! Which final names are under construction: two files on their way to one name must not meet.
+//!
+//! A name is written to by any number of calls, or taken by one that turns what was written into the
+//! final file. Who comes second waits: it may well be the same call, repeated because its answer was
+//! lost, and finds its work done then.
 
-use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::RelPath;
 
-/// The final names for which a `put` or a `finish` is under way.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Construction(Arc<Mutex<HashSet<RelPath>>>);
+/// How long a call waits for another one about the same name.
+const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A name that is taken until this is dropped.
+/// The final names that calls are under way for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Construction(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    names: Mutex<HashMap<RelPath, Use>>,
+    changed: Condvar,
+}
+
+/// What a name is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Use {
+    /// So many calls write what is to stand there.
+    Written(usize),
+    /// A call puts the final file there.
+    Taken,
+}
+
+/// A name that is written to, or taken, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
     path: RelPath,
     names: Construction,
 }
 
+type Names<'a> = MutexGuard<'a, HashMap<RelPath, Use>>;
+
 impl Construction {
-    /// Takes a name. Errors: `Busy` if it is taken.
-    pub(crate) fn take(&self, path: &RelPath) -> Result<Taken> {
-        let mut names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.insert(path.clone()) {
-            return Ok(Taken {
-                path: path.clone(),
-                names: self.clone(),
-            });
-        }
-        Err(busy())
+    /// Lets a call write what is to stand under a name; none takes the name meanwhile. Errors:
+    /// `Busy` if it stays taken.
+    pub(crate) fn write(&self, path: &RelPath) -> Result<Taken> {
+        let free = |names: &Names<'_>| names.get(path) != Some(&Use::Taken);
+        let mut names = self.wait(free)?;
+        let writers = match names.get(path) {
+            Some(Use::Written(writers)) => writers.saturating_add(1),
+            _ => 1,
+        };
+        names.insert(path.clone(), Use::Written(writers));
+        Ok(self.taken(path))
     }
 
-    /// Fails with `Busy` if the name is taken.
-    pub(crate) fn check(&self, path: &RelPath) -> Result<()> {
-        let names = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if names.contains(path) {
-            Err(busy())
-        } else {
-            Ok(())
+    /// Takes a name. Errors: `Busy` if it stays in use.
+    pub(crate) fn take(&self, path: &RelPath) -> Result<Taken> {
+        let free = |names: &Names<'_>| !names.contains_key(path);
+        self.wait(free)?.insert(path.clone(), Use::Taken);
+        Ok(self.taken(path))
+    }
+
+    /// Takes all of some names at once, so that no two calls wait for each other. Of two equal ones
+    /// the second is `Busy`; so are all, if they stay in use.
+    pub(crate) fn take_all<'a>(
+        &self,
+        paths: impl Iterator<Item = &'a RelPath> + Clone,
+    ) -> Vec<Result<Taken>> {
+        let free = |names: &Names<'_>| !paths.clone().any(|path| names.contains_key(path));
+        let mut names = match self.wait(free) {
+            Ok(names) => names,
+            Err(error) => return paths.map(|_| Err(error.clone())).collect(),
+        };
+        paths
+            .map(|path| match names.insert(path.clone(), Use::Taken) {
+                None => Ok(self.taken(path)),
+                Some(_) => Err(busy()),
+            })
+            .collect()
+    }
+
+    fn taken(&self, path: &RelPath) -> Taken {
+        Taken {
+            path: path.clone(),
+            names: self.clone(),
         }
+    }
+
+    /// Waits until the names are `free`.
+    fn wait(&self, free: impl Fn(&Names<'_>) -> bool) -> Result<Names<'_>> {
+        let until = Instant::now() + PATIENCE;
+        let mut names = self.names();
+        while !free(&names) {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(busy());
+            }
+            let waited = self.0.changed.wait_timeout(names, left);
+            names = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(names)
+    }
+
+    fn names(&self) -> Names<'_> {
+        self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -50,27 +118,81 @@ fn busy() -> Error {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        self.names
-            .0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.path);
+        let mut names = self.names.names();
+        match names.get_mut(&self.path) {
+            Some(Use::Written(writers)) if *writers > 1 => *writers -= 1,
+            _ => {
+                names.remove(&self.path);
+            }
+        }
+        drop(names);
+        self.names.0.changed.notify_all();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+
     use super::*;
+
+    fn path(name: &str) -> RelPath {
+        RelPath::new(name).unwrap()
+    }
+
+    /// What a thread does while something is held, and after: it must not be done before that.
+    fn waits(held: Taken, then: impl FnOnce() + Send + 'static) {
+        let (done, ended) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            then();
+            done.send(()).unwrap();
+        });
+        assert!(ended.recv_timeout(Duration::from_millis(50)).is_err());
+        drop(held);
+        ended.recv_timeout(Duration::from_secs(10)).unwrap();
+        thread.join().unwrap();
+    }
 
     #[test]
     fn a_name_is_taken_once_at_a_time() {
         let names = Construction::default();
-        let path = RelPath::new("a").unwrap();
-        let taken = names.take(&path).unwrap();
-        assert_eq!(names.take(&path).unwrap_err().kind(), ErrorKind::Busy);
-        assert!(names.check(&path).is_err());
-        assert!(names.take(&RelPath::new("b").unwrap()).is_ok());
-        drop(taken);
-        assert!(names.check(&path).is_ok() && names.take(&path).is_ok());
+        let other = names.clone();
+        let taken = names.take(&path("a")).unwrap();
+        drop(names.take(&path("b")).unwrap());
+        waits(taken, move || drop(other.take(&path("a")).unwrap()));
+        assert!(names.names().is_empty());
+    }
+
+    #[test]
+    fn a_name_that_is_written_is_not_taken_and_the_other_way_round() {
+        let names = Construction::default();
+        let (first, second) = (names.write(&path("a")), names.write(&path("a")));
+        drop(first);
+        let other = names.clone();
+        waits(second.unwrap(), move || {
+            drop(other.take(&path("a")).unwrap())
+        });
+        let taken = names.take(&path("a")).unwrap();
+        let other = names.clone();
+        waits(taken, move || drop(other.write(&path("a")).unwrap()));
+        assert!(names.names().is_empty());
+    }
+
+    #[test]
+    fn names_are_taken_all_at_once_and_of_equal_ones_the_second_is_refused() {
+        let names = Construction::default();
+        let held = names.take(&path("b")).unwrap();
+        let other = names.clone();
+        waits(held, move || {
+            let paths = [path("a"), path("b"), path("a")];
+            let taken = other.take_all(paths.iter());
+            let kinds: Vec<_> = taken
+                .iter()
+                .map(|taken| taken.as_ref().err().map(Error::kind))
+                .collect();
+            assert_eq!(kinds, [None, None, Some(ErrorKind::Busy)]);
+        });
+        assert!(names.names().is_empty());
     }
 }

@@ -130,7 +130,7 @@ impl Storage {
             Basis::Final(version) => self.open_version(&request.target.path, version)?,
             Basis::Partial => {
                 let _working = self.work_as(Role::Destination)?;
-                self.construction.check(&request.target.path)?;
+                let _writing = self.construction.write(&request.target.path)?;
                 let partial = self.partial(&request.target, Stale::Keep)?;
                 let partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
                 Arc::clone(partial.file())
@@ -178,7 +178,7 @@ impl Storage {
 
     pub(crate) fn send(&self, send: &SendBlock) -> Result<()> {
         let _working = self.work_as(Role::Destination)?;
-        self.construction.check(&send.target.path)?;
+        let _writing = self.construction.write(&send.target.path)?;
         if send.block.len() > MAX_BLOCK {
             return Err(invalid("the block is longer than a block may be"));
         }
@@ -189,7 +189,7 @@ impl Storage {
 
     pub(crate) fn apply_patch(&self, patch: &Patch) -> Result<()> {
         let _working = self.work_as(Role::Destination)?;
-        self.construction.check(&patch.target.path)?;
+        let _writing = self.construction.write(&patch.target.path)?;
         let in_place = patch.basis == Basis::Partial;
         let basis = match &patch.basis {
             Basis::Final(version) => Some(self.open_version(&patch.target.path, version)?),

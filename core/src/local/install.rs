@@ -116,10 +116,8 @@ impl Storage {
         let mut places = self.places();
         let one_by_one = puts.len() < GROUP;
         // Held to the end: of two files for one name, the second is refused.
-        let taken: Vec<Result<Taken>> = puts
-            .iter()
-            .map(|put| self.construction.take(&put.path))
-            .collect();
+        let taken: Vec<Result<Taken>> =
+            self.construction.take_all(puts.iter().map(|put| &put.path));
         let mut ready: Vec<Result<Ready<'_>>> = puts
             .iter()
             .zip(&taken)

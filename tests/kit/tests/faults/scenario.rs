@@ -193,11 +193,12 @@ pub(crate) fn run_between(
         .unwrap();
     let options = MoveOptions::new(Mode::Move);
     let cancel = CancellationToken::new();
-    runtime.block_on(move_files(
+    let ended = runtime.block_on(move_files(
         source,
         destination,
         options,
         Arc::new(()),
         cancel,
-    ))
+    ));
+    ended.map_err(|broken| broken.error)
 }
