@@ -12,7 +12,7 @@ use blake3::Hasher;
 use blake3::hazmat::{self, HasherExt, Mode};
 use serde::{Deserialize, Serialize};
 
-use crate::range::ByteRange;
+use crate::range::{ByteRange, MAX_FILE_SIZE};
 
 /// The size of BLAKE3's leaves in bytes: states exist, and ranges can be hashed, at multiples of it.
 pub const CHUNK: u64 = 1024;
@@ -65,6 +65,30 @@ pub struct Subtree {
     value: [u8; 32],
 }
 
+impl Subtree {
+    /// A subtree from its parts, as they came off a wire.
+    ///
+    /// # Errors
+    /// [`Misfit`] if it stands for nothing, or for more than a file can hold.
+    pub fn new(size: u64, value: [u8; 32]) -> Result<Self, Misfit> {
+        if (1..=MAX_FILE_SIZE).contains(&size) {
+            Ok(Self { len: size, value })
+        } else {
+            Err(Misfit)
+        }
+    }
+
+    /// How many bytes of content it stands for: at least one.
+    pub fn size(&self) -> u64 {
+        self.len
+    }
+
+    /// Its chaining value.
+    pub fn value(&self) -> &[u8; 32] {
+        &self.value
+    }
+}
+
 /// The hash of a range, in a form that a [`TreeHasher`] can take in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RangeHash {
@@ -81,6 +105,24 @@ pub struct HashState {
 }
 
 impl HashState {
+    /// A state from its parts, as they came off a wire.
+    ///
+    /// # Errors
+    /// [`Misfit`] if no [`TreeHasher`] could have produced it.
+    pub fn new(subtrees: Vec<Subtree>) -> Result<Self, Misfit> {
+        let state = Self { stack: subtrees };
+        if state.is_valid() {
+            Ok(state)
+        } else {
+            Err(Misfit)
+        }
+    }
+
+    /// The subtrees hashed so far, in order.
+    pub fn subtrees(&self) -> &[Subtree] {
+        &self.stack
+    }
+
     /// How many bytes have been hashed.
     pub fn position(&self) -> u64 {
         self.stack
@@ -433,6 +475,38 @@ mod tests {
         hasher.update(&data[..1024]).unwrap();
         assert_eq!(hasher.clone().finish(), Err(Misfit));
         assert_eq!(hasher.update(&content(4096)), Err(Misfit));
+    }
+
+    #[test]
+    fn a_state_taken_apart_and_put_together_goes_on() {
+        let data = content(7000);
+        let mut hasher = TreeHasher::new(7000);
+        hasher.update(&data[..3072]).unwrap();
+        let state = hasher.state().unwrap();
+        let again = |s: &Subtree| Subtree::new(s.size(), *s.value()).unwrap();
+        let parts: Vec<_> = state.subtrees().iter().map(again).collect();
+        assert_eq!(parts.len(), 2);
+        let mut hasher = TreeHasher::resume(7000, HashState::new(parts).unwrap()).unwrap();
+        hasher.update(&data[3072..]).unwrap();
+        assert_eq!(hasher.finish().unwrap(), Digest::of_content(&data));
+    }
+
+    #[test]
+    fn parts_that_no_hasher_makes_are_refused() {
+        assert_eq!(Subtree::new(0, [0; 32]), Err(Misfit));
+        assert_eq!(Subtree::new(1 << 63, [0; 32]), Err(Misfit));
+        for sizes in [
+            &[1500][..],
+            &[1024, 1024],
+            &[1024, 2048],
+            &[512],
+            &[1 << 62],
+        ] {
+            let parts = sizes
+                .iter()
+                .map(|&size| Subtree::new(size, [0; 32]).unwrap());
+            assert_eq!(HashState::new(parts.collect()), Err(Misfit), "{sizes:?}");
+        }
     }
 
     #[test]

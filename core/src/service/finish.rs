@@ -104,7 +104,7 @@ pub enum FinishFrom {
 /// That a file stands under its final name at the destination: verified, and durable.
 ///
 /// A service issues it at the end of `finish` and `put`, and nobody else does: without one there is
-/// no [`Delete`] of a file. (A client of a remote service hands on the one that it was sent.)
+/// no [`Delete`] of a file. (The two ends of a remote service hand it on: [`relay`](Self::relay).)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     hash: Digest,
@@ -123,6 +123,12 @@ pub enum Outcome {
 impl Receipt {
     /// For a service to issue, when what the type promises is true.
     pub fn issue(hash: Digest, outcome: Outcome) -> Self {
+        Self { hash, outcome }
+    }
+
+    /// For a client or a server of a remote service to hand on the one that it was sent: who says
+    /// what the type promises is the service at the other end.
+    pub fn relay(hash: Digest, outcome: Outcome) -> Self {
         Self { hash, outcome }
     }
 

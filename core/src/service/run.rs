@@ -32,7 +32,7 @@ impl RunId {
         Ok(Self(bytes))
     }
 
-    /// The run with this number; for tests, which want the same one again.
+    /// The run with this number: one that a peer named, or a test's, which wants the same one again.
     pub const fn from_bytes(bytes: [u8; 16]) -> Self {
         Self(bytes)
     }

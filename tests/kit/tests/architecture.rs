@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("realize-writers", &[]),
     ("realize-core", &["realize-writers"]),
     ("realize-channel", &["realize-core"]),
+    ("realize-rpc", &["realize-core"]),
     ("realize-tls", &["realize-core"]),
     ("realize-config", &["realize-core"]),
     (
@@ -72,6 +73,9 @@ const NOT_IN_CORE: &[&str] = &["clap", "config", "quinn", "rustls", "tarpc"];
 
 /// The one crate with lints of its own.
 const UNSAFE_CRATE: &str = "realize-writers";
+
+/// Where messages become deletions and receipts.
+const WIRE_FINISH: &str = "transports/rpc/src/wire/finish.rs";
 
 /// Names that say nothing about what a file holds.
 const EMPTY_NAMES: &[&str] = &[
@@ -395,16 +399,23 @@ fn transports_see_no_files() {
 fn one_place_decides_a_deletion() {
     let decides = Path::new("core/src/engine/mod.rs");
     let defines = Path::new("core/src/service/finish.rs");
+    // Where the source is another machine's, the mover's decision arrives there as a message, and is
+    // put together again: nothing is decided.
+    let receives = Path::new(WIRE_FINISH);
     for (path, tokens) in shipped() {
         let name = path.display();
         let built = constructions(&tokens, "Delete : : File");
         assert_eq!(
             built,
-            usize::from(path == decides),
+            usize::from(path == decides || path == receives),
             "{name} builds Delete::File"
         );
         if path == defines {
             assert_eq!(constructions(&tokens, "Self : : File"), 0, "{name}");
+        }
+        if path == receives {
+            // The message, made of the mover's decision.
+            assert_eq!(constructions(&tokens, "Self : : File"), 1, "{name}");
         }
         for renamed in ["Delete : : {", "Delete : : *", "Delete as"] {
             assert!(
@@ -422,10 +433,44 @@ fn one_place_decides_a_deletion() {
 #[test]
 fn a_receipt_comes_from_the_end_of_a_finish_alone() {
     let issues = Path::new("core/src/local/install.rs");
+    let relays = Path::new(WIRE_FINISH);
     for (path, tokens) in shipped() {
+        let name = path.display();
         let issued = !find(&tokens, "Receipt : : issue").is_empty();
-        assert_eq!(issued, path == issues, "{} issues receipts", path.display());
+        assert_eq!(issued, path == issues, "{name} issues receipts");
+        // A remote service's receipt becomes one where its message is received, and nowhere else.
+        let relayed = find(&tokens, "Receipt : : relay").len();
+        assert_eq!(
+            relayed,
+            usize::from(path == relays),
+            "{name} hands on receipts"
+        );
+        for renamed in ["Receipt : : {", "Receipt : : *", "Receipt as"] {
+            assert!(find(&tokens, renamed).is_empty(), "{name} hides Receipt");
+        }
     }
+}
+
+/// [`ErrorKind`](realize_core::ErrorKind) may grow, so that the compiler does not say where a kind
+/// has been left out: it would cross the wire as another one.
+#[test]
+fn every_kind_of_error_crosses_the_wire() {
+    let root = root();
+    let defined = tokens(&root.join("core/src/error.rs"));
+    let carried = tokens(&root.join("transports/rpc/src/wire/error.rs"));
+    let start = find(&defined, "enum ErrorKind {")[0] + 2;
+    let body = &defined[start + 1..closing(&defined, start)];
+    let mut kinds = 0;
+    for (at, comma) in body.iter().enumerate().skip(1) {
+        if comma == "," {
+            let kind = &body[at - 1];
+            // To a number, and back.
+            let named = find(&carried, &format!("ErrorKind : : {kind}"));
+            assert!(named.len() >= 2, "ErrorKind::{kind} does not cross");
+            kinds += 1;
+        }
+    }
+    assert!(kinds >= 18, "only {kinds} kinds found");
 }
 
 #[test]
