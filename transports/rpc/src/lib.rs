@@ -1,12 +1,25 @@
-//! Services over a byte stream: what one machine asks of a directory on another.
+//! Services over a byte stream: a directory of one machine as a [`Service`](realize_core::Service)
+//! of another.
 //!
-//! The messages of a [`Service`](realize_core::Service) have a form of their own here, so that the
-//! protocol does not change when the core does. Each end makes them from the core's types, and
-//! checks what it receives before it becomes one of them again.
+//! [`Client`] dials a peer, with whatever transport, and is the directory that it asks for;
+//! [`Server`] serves directories over connections that somebody else accepts and authenticates. In
+//! between tarpc makes calls and answers of the service's operations (`protocol`), which travel as
+//! messages of a format of their own (`wire`) in frames that carry bulk bytes as they are
+//! (`frame`), after a hello that tells versions apart (`hello`). A connection is kept and watched
+//! by two tasks (`link`).
+//!
+//! Nothing in here knows which transport it is, or what a directory is made of.
 
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the messages come before what sends them"
-)]
+mod budget;
+mod client;
+mod frame;
+mod hello;
+mod link;
+mod protocol;
+mod queues;
+mod server;
 mod wire;
+
+pub use client::{Client, Remote};
+pub use hello::MAX_GRANTS;
+pub use server::{Directories, Opened, Server};

@@ -37,21 +37,17 @@ mod run;
 
 pub(crate) use batch::{Batch, Bounded, Done, Each};
 pub(crate) use content::{
-    Basis, Block, DiffRequest, Difference, Hash, Patch, Read, ReadWhole, SendBlock,
-    SignatureRequest, Target,
+    Block, DiffRequest, Difference, Hash, Patch, Read, ReadWhole, SendBlock, SignatureRequest,
 };
-pub(crate) use delta::{BlockSum, Delta, DeltaOp, Signature};
-pub(crate) use entry::{Entry, EntryKind, Special};
+pub(crate) use delta::Signature;
 pub(crate) use error::Error;
-pub(crate) use finish::{
-    Content, Delete, Expect, Finish, FinishFrom, MakeDirectory, Outcome, Put, Receipt,
-};
-pub(crate) use hash::{HashState, RangeHash, Subtree};
-pub(crate) use listing::{Cursor, List, ListFailure, Page};
-pub(crate) use offer::{Answer, Arrived, Offer, Present, PresentKind};
-pub(crate) use parts::{Path, Range, RangeSet, Timestamp, Version};
-pub(crate) use payload::{Payload, Payloads, attach, detach};
-pub(crate) use run::{Claim, Config, Ending, Role};
+pub(crate) use finish::{Delete, Finish, MakeDirectory, Put, Receipt};
+pub(crate) use hash::RangeHash;
+pub(crate) use listing::{List, Page};
+pub(crate) use offer::{Answer, Offer};
+pub(crate) use parts::Range;
+pub(crate) use payload::{Payload, attach, detach};
+pub(crate) use run::{Claim, Config, Ending};
 
 /// The most bytes that a message takes without its payloads. The largest is a page of nothing but
 /// failures, each with the longest path and the longest texts.

@@ -17,7 +17,17 @@ use realize_core::service;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::*;
+pub(super) use super::content::Basis;
+pub(super) use super::delta::{BlockSum, Delta, DeltaOp};
+pub(super) use super::entry::{Entry, EntryKind, Special};
+pub(super) use super::finish::{Content, Expect, FinishFrom, Outcome};
+pub(super) use super::hash::{HashState, Subtree};
+pub(super) use super::listing::ListFailure;
+pub(super) use super::offer::{Arrived, Present, PresentKind};
+pub(super) use super::parts::{Path, RangeSet, Timestamp, Version};
+pub(super) use super::payload::Payloads;
+pub(super) use super::run::Role;
+pub(super) use super::*;
 
 mod errors;
 mod golden;

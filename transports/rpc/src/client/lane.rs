@@ -1,0 +1,152 @@
+//! One connection of a client.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use realize_core::buffers::Buffers;
+use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::transport::Duplex;
+use tarpc::client::RpcError;
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::link::{Link, OUTGOING, State};
+use crate::protocol::RealizeServiceClient;
+use crate::queues::{ClientQueues, MAX_CALLS};
+
+/// How many calls a client has under way on one connection.
+const CALLS: usize = MAX_CALLS / 2;
+
+/// A connection that calls are made over.
+#[derive(Debug)]
+pub(super) struct Lane {
+    rpc: RealizeServiceClient,
+    state: Arc<State>,
+    calls: Semaphore,
+    under_way: AtomicUsize,
+}
+
+/// What became of a call.
+pub(super) enum Called<T> {
+    /// It was answered.
+    Answered(T),
+    /// The connection ended first, and whether it was carried out is not known.
+    Lost,
+}
+
+impl Lane {
+    /// Speaks over `stream`, on which hello has been said. The task ends when the connection does.
+    pub(super) fn start(stream: Box<dyn Duplex>, buffers: Buffers) -> (Self, JoinHandle<()>) {
+        let state = Arc::new(State::default());
+        let link = Link::start(stream, Arc::clone(&state), None, buffers);
+        let queues = ClientQueues::new(link.sender, link.incoming, Arc::clone(&state));
+        let mut config = tarpc::client::Config::default();
+        config.max_in_flight_requests = CALLS;
+        config.pending_request_buffer = OUTGOING;
+        let client = RealizeServiceClient::new(config, queues);
+        let dispatch = client.dispatch;
+        let writer = link.writer;
+        let task = tokio::spawn(async move {
+            // Why it ended, the link knows.
+            let _ = dispatch.await;
+            let _ = writer.await;
+        });
+        let lane = Self {
+            rpc: client.client,
+            state,
+            calls: Semaphore::new(CALLS),
+            under_way: AtomicUsize::new(0),
+        };
+        (lane, task)
+    }
+
+    /// Whether calls can be made.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.state.end.is_cancelled()
+    }
+
+    /// Why it ended.
+    pub(super) fn reason(&self) -> Error {
+        let closed = || Error::new(ErrorKind::Network, "the connection is closed");
+        self.state.reason().cloned().unwrap_or_else(closed)
+    }
+
+    /// Waits for its end.
+    pub(super) async fn ended(&self) {
+        self.state.end.cancelled().await;
+    }
+
+    /// How many calls are under way, or wait to be.
+    pub(super) fn load(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Makes a call. It is given up when no byte moves over this connection for `patience`.
+    ///
+    /// # Errors
+    /// `Timeout`; `Protocol` if the server could not answer.
+    pub(super) async fn call<T, F>(
+        &self,
+        patience: Duration,
+        call: impl FnOnce(RealizeServiceClient) -> F,
+    ) -> Result<Called<T>>
+    where
+        F: Future<Output = std::result::Result<T, RpcError>>,
+    {
+        let _under_way = UnderWay::new(&self.under_way);
+        let _turn = tokio::select! {
+            turn = self.calls.acquire() => turn,
+            () = self.ended() => return Ok(Called::Lost),
+        };
+        let answer = tokio::select! {
+            answer = call(self.rpc.clone()) => answer,
+            () = self.stalled(patience) => {
+                let what = format!("no answer, and nothing sent, for {} s", patience.as_secs());
+                return Err(Error::new(ErrorKind::Timeout, what));
+            }
+        };
+        match answer {
+            Ok(answer) => Ok(Called::Answered(answer)),
+            Err(RpcError::Server(error)) => Err(Error::new(ErrorKind::Protocol, error.detail)),
+            Err(RpcError::DeadlineExceeded) => {
+                Err(Error::new(ErrorKind::Timeout, "no answer within a month"))
+            }
+            Err(RpcError::Shutdown | RpcError::Send(_) | RpcError::Channel(_)) => {
+                // A call that could not even be put into a frame ends the lane as well.
+                self.state.end.cancel();
+                Ok(Called::Lost)
+            }
+        }
+    }
+
+    /// Waits until no byte has moved for `patience`, beginning now.
+    async fn stalled(&self, patience: Duration) {
+        let mut since = Instant::now();
+        loop {
+            tokio::time::sleep_until(since + patience).await;
+            let moved = self.state.moved();
+            if moved <= since {
+                return;
+            }
+            since = moved;
+        }
+    }
+}
+
+/// Counts a call for as long as it is there.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

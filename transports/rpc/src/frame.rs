@@ -1,0 +1,261 @@
+//! Frames: what travels over a connection once both ends have said hello.
+//!
+//! A frame is the length of its header (32 bits, big-endian), the length of its payload (likewise),
+//! the header, the payload. The header is a message in postcard; the payload is the message's bulk
+//! bytes as they are. A frame of nothing, eight zero bytes, says that its sender is alive.
+//!
+//! Lengths are what a peer says: they are compared with the bounds here before anything is read,
+//! and memory is taken for what has arrived, a step at a time.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use realize_core::buffers::Buffers;
+use realize_core::service::{MAX_BLOCK, MAX_DIFF_RANGE};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use crate::wire::MAX_MESSAGE;
+
+/// The longest header, in bytes.
+pub(crate) const MAX_HEADER: usize = MAX_MESSAGE;
+/// The longest payload, in bytes: a delta that found nothing. A batch is shorter.
+pub(crate) const MAX_PAYLOAD: usize = MAX_DIFF_RANGE as usize;
+/// How much memory is taken at once for bytes that were announced.
+const STEP: usize = 256 << 10;
+/// The length of the two lengths, in bytes.
+pub(crate) const PREFIX: usize = 8;
+
+/// A message with its bulk bytes aside.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Frame {
+    /// The message, in postcard.
+    pub(crate) header: Bytes,
+    /// The bytes that it carries, in order; one after the other they are the payload.
+    pub(crate) payload: Vec<Bytes>,
+}
+
+impl Frame {
+    /// How many bytes the payload has.
+    pub(crate) fn payload_len(&self) -> usize {
+        self.payload.iter().map(Bytes::len).sum()
+    }
+
+    /// The two lengths as they travel; `None` if one exceeds its bound.
+    pub(crate) fn prefix(&self) -> Option<[u8; PREFIX]> {
+        Lengths {
+            header: self.header.len(),
+            payload: self.payload_len(),
+        }
+        .to_bytes()
+    }
+}
+
+/// The lengths of a frame's parts, within their bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Lengths {
+    pub(crate) header: usize,
+    pub(crate) payload: usize,
+}
+
+impl Lengths {
+    fn to_bytes(self) -> Option<[u8; PREFIX]> {
+        if self.header > MAX_HEADER || self.payload > MAX_PAYLOAD {
+            return None;
+        }
+        let header = u64::try_from(self.header).ok()?;
+        let payload = u64::try_from(self.payload).ok()?;
+        Some((header << 32 | payload).to_be_bytes())
+    }
+
+    /// Reads the lengths of the next frame; `None` at the end of the stream. Errors: `InvalidData`
+    /// if one exceeds its bound.
+    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
+        let mut prefix = [0; PREFIX];
+        let mut filled = 0;
+        while let Some(rest) = prefix.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match stream.read(rest).await? {
+                0 if filled == 0 => return Ok(None),
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                count => filled += count,
+            }
+        }
+        let [a, b, c, d, e, f, g, h] = prefix;
+        let header = u32::from_be_bytes([a, b, c, d]) as usize;
+        let payload = u32::from_be_bytes([e, f, g, h]) as usize;
+        if header > MAX_HEADER || payload > MAX_PAYLOAD {
+            let what = format!("a frame of {header} and {payload} bytes");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        }
+        Ok(Some(Self { header, payload }))
+    }
+
+    /// How many bytes follow.
+    pub(crate) fn total(self) -> usize {
+        self.header + self.payload
+    }
+}
+
+/// Reads what follows the lengths.
+pub(crate) async fn read_frame(
+    stream: &mut (impl AsyncRead + Unpin),
+    lengths: Lengths,
+    buffers: &Buffers,
+) -> io::Result<Frame> {
+    let header = read_growing(stream, lengths.header).await?;
+    let payload = match lengths.payload {
+        0 => Vec::new(),
+        len if len as u64 <= MAX_BLOCK => {
+            let mut buffer = buffers.take();
+            stream.read_exact(buffer.space(len)).await?;
+            vec![buffer.into_bytes(len)]
+        }
+        len => vec![read_growing(stream, len).await?],
+    };
+    Ok(Frame { header, payload })
+}
+
+/// Reads `len` bytes into memory that grows as they arrive.
+async fn read_growing(stream: &mut (impl AsyncRead + Unpin), len: usize) -> io::Result<Bytes> {
+    let mut bytes = BytesMut::with_capacity(len.min(STEP));
+    while bytes.len() < len {
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(bytes.len().min(len - bytes.len()));
+        }
+        let room = (bytes.capacity() - bytes.len()).min(len - bytes.len());
+        let mut limited = (&mut *stream).take(room as u64);
+        if limited.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(bytes.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use proptest::prelude::*;
+    use rstest::rstest;
+    use tokio::io::ReadBuf;
+
+    use super::*;
+
+    fn encoded(frame: &Frame) -> Vec<u8> {
+        let mut bytes = frame.prefix().unwrap().to_vec();
+        bytes.extend_from_slice(&frame.header);
+        frame
+            .payload
+            .iter()
+            .for_each(|p| bytes.extend_from_slice(p));
+        bytes
+    }
+
+    async fn decoded(mut bytes: &[u8]) -> io::Result<Option<Frame>> {
+        match Lengths::read(&mut bytes).await? {
+            None => Ok(None),
+            Some(lengths) => read_frame(&mut bytes, lengths, &Buffers::default())
+                .await
+                .map(Some),
+        }
+    }
+
+    fn frame(header: usize, payload: &[usize]) -> Frame {
+        let filled = |len: usize| (0..len).map(|i| i as u8).collect::<Vec<_>>().into();
+        Frame {
+            header: filled(header),
+            payload: payload.iter().copied().map(filled).collect(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_format_is_what_the_documentation_says() {
+        let bytes = encoded(&frame(2, &[1, 1]));
+        assert_eq!(bytes, [0, 0, 0, 2, 0, 0, 0, 2, 0, 1, 0, 0]);
+        assert_eq!(encoded(&Frame::default()), [0; 8]);
+    }
+
+    #[rstest]
+    #[case(0, &[])]
+    #[case(5, &[])]
+    #[case(0, &[7])]
+    #[case(3_000_000, &[1 << 20])]
+    #[case(1, &[(1 << 20) + 1, 3])]
+    #[tokio::test]
+    async fn frames_come_back(#[case] header: usize, #[case] payload: &[usize]) {
+        let sent = frame(header, payload);
+        let received = decoded(&encoded(&sent)).await.unwrap().unwrap();
+        assert_eq!(received.header, sent.header);
+        assert_eq!(received.payload.concat(), sent.payload.concat());
+    }
+
+    #[rstest]
+    #[case(&[], None)]
+    #[case(&[0], Some(io::ErrorKind::UnexpectedEof))]
+    #[case(&[0; 7], Some(io::ErrorKind::UnexpectedEof))]
+    #[case(&[0, 0, 0, 2, 0, 0, 0, 0, 1], Some(io::ErrorKind::UnexpectedEof))]
+    #[case(&[0, 0, 0, 0, 0, 0, 0, 2, 1], Some(io::ErrorKind::UnexpectedEof))]
+    #[case(&[0xff; 8], Some(io::ErrorKind::InvalidData))]
+    #[case(&[0, 0, 0, 0, 0, 0x80, 0, 1], Some(io::ErrorKind::InvalidData))]
+    #[case(&[0, 0xa0, 0, 1, 0, 0, 0, 0], Some(io::ErrorKind::InvalidData))]
+    #[tokio::test]
+    async fn what_is_cut_or_absurd_is_an_error(
+        #[case] bytes: &[u8],
+        #[case] expected: Option<io::ErrorKind>,
+    ) {
+        let found = decoded(bytes).await;
+        match expected {
+            None => assert_eq!(found.unwrap(), None),
+            Some(kind) => assert_eq!(found.unwrap_err().kind(), kind),
+        }
+    }
+
+    /// A stream that gives a byte at a time, and sees how much memory is kept ready for more.
+    struct Trickle {
+        left: usize,
+        most: usize,
+    }
+
+    impl AsyncRead for Trickle {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.most = self.most.max(buffer.remaining());
+            if self.left > 0 {
+                self.left -= 1;
+                buffer.put_slice(&[7]);
+            }
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_is_taken_for_what_has_arrived() {
+        // Ten megabytes are announced, and little comes.
+        let mut stream = Trickle {
+            left: STEP + 1,
+            most: 0,
+        };
+        assert!(read_growing(&mut stream, MAX_HEADER).await.is_err());
+        assert!(stream.most <= STEP * 2, "{}", stream.most);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_frame_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            let _ = runtime.block_on(decoded(&bytes));
+        }
+    }
+
+    #[test]
+    fn what_exceeds_its_bound_has_no_lengths() {
+        assert!(frame(MAX_HEADER, &[]).prefix().is_some());
+        assert!(frame(MAX_HEADER + 1, &[]).prefix().is_none());
+        assert!(frame(0, &[MAX_PAYLOAD, 1]).prefix().is_none());
+    }
+}

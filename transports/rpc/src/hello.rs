@@ -1,0 +1,229 @@
+//! The first words on a connection: who speaks which version of what, and about which directory.
+//!
+//! Either end begins with the magic `realize` and a NUL, the version of its protocol (16 bits,
+//! big-endian), the length of what follows (likewise) and what follows, in postcard. So much holds
+//! for every version, so that two ends of different versions can tell each other. The client speaks
+//! first; the server answers once it has decided.
+
+use std::io;
+
+use realize_core::error::{Error, ErrorKind, Result};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use crate::wire::{self, Bounded};
+
+/// What a connection begins with.
+const MAGIC: [u8; 8] = *b"realize\0";
+/// The version of the protocol: of the messages in `wire`, of the frames, of what is asked when.
+pub(crate) const VERSION: u16 = 1;
+/// The longest text of a hello, in bytes.
+const MAX_TEXT: usize = 256;
+/// How many texts a server says at most of what a peer may do.
+pub const MAX_GRANTS: usize = 64;
+
+/// A random name for all lanes of one client of one directory.
+pub(crate) type SessionId = [u8; 16];
+
+/// What a client says first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct ClientHello {
+    /// Which session this connection is a lane of.
+    pub(crate) session: SessionId,
+    /// Whether it opens the session; otherwise the session must be there.
+    pub(crate) first: bool,
+    /// What the client can do beyond its version, a bit each; none yet.
+    pub(crate) features: u64,
+    /// The program and its version, for logs.
+    pub(crate) program: String,
+    /// The directory that it is about; none where the client only asks what it may do, and nothing
+    /// follows the answer.
+    pub(crate) directory: String,
+}
+
+/// What a server answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct ServerHello {
+    /// What the server can do beyond its version, a bit each; none yet.
+    pub(crate) features: u64,
+    /// The program and its version, for logs.
+    pub(crate) program: String,
+    /// Whether there is a session.
+    pub(crate) outcome: Outcome,
+}
+
+/// Whether there is a session.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    /// What the peer may do in the directory, in words for people.
+    Welcome(Bounded<String, MAX_GRANTS>),
+    /// Why there is none.
+    Refused(wire::Error),
+}
+
+impl ClientHello {
+    fn is_bounded(&self) -> bool {
+        self.program.len() <= MAX_TEXT && self.directory.len() <= MAX_TEXT
+    }
+}
+
+impl ServerHello {
+    fn is_bounded(&self) -> bool {
+        let grants = match &self.outcome {
+            Outcome::Welcome(grants) => grants.0.as_slice(),
+            Outcome::Refused(_) => &[],
+        };
+        self.program.len() <= MAX_TEXT
+            && grants.len() <= MAX_GRANTS
+            && grants.iter().all(|grant| grant.len() <= MAX_TEXT)
+    }
+}
+
+/// This program, as a hello names it.
+pub(crate) fn program() -> String {
+    concat!("realize ", env!("CARGO_PKG_VERSION")).to_owned()
+}
+
+/// Says hello as a client; answers what the server lets it do. Cancel safe as the stream is given up with it.
+///
+/// # Errors
+/// What the server gave as a reason; `Protocol` where no realize, or another version, is there;
+/// `Forbidden` where the transport says that the peer refused this machine; `Network`.
+pub(crate) async fn greet(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    hello: &ClientHello,
+) -> Result<Vec<String>> {
+    // A peer that refuses this machine may be gone before it could be written to: what it said
+    // before it went is the better reason.
+    let sent = send(stream, hello).await;
+    let answer: ServerHello = match receive(stream).await {
+        Err(error) if error.kind() == ErrorKind::Network => {
+            return Err(sent.err().map_or(error, |error| network(&error)));
+        }
+        other => other?,
+    };
+    if !answer.is_bounded() {
+        return Err(protocol("the answer to hello is longer than it may be"));
+    }
+    match answer.outcome {
+        Outcome::Welcome(grants) => Ok(grants.0),
+        Outcome::Refused(error) => {
+            let unreadable = |violation| protocol("a refusal that is none").because(violation);
+            Err(Error::try_from(error).unwrap_or_else(unreadable))
+        }
+    }
+}
+
+/// Hears what a client says first.
+///
+/// # Errors
+/// As [`greet`]. A client of another version has then been told which one this is.
+pub(crate) async fn listen(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+) -> Result<ClientHello> {
+    match receive::<ClientHello>(stream).await {
+        Ok(hello) if hello.is_bounded() => Ok(hello),
+        Ok(_) => Err(protocol("a hello is longer than it may be")),
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            let other = error.clone().with_kind(ErrorKind::Protocol);
+            // It closes whatever becomes of this.
+            let _ = answer(stream, Err(other.clone())).await;
+            Err(other)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Answers a client's hello.
+///
+/// # Errors
+/// The stream's.
+pub(crate) async fn answer(
+    stream: &mut (impl AsyncWrite + Unpin),
+    outcome: Result<Vec<String>>,
+) -> io::Result<()> {
+    let hello = ServerHello {
+        features: 0,
+        program: program(),
+        outcome: match outcome {
+            Ok(grants) => Outcome::Welcome(Bounded(grants)),
+            Err(error) => Outcome::Refused(error.into()),
+        },
+    };
+    send(stream, &hello).await
+}
+
+async fn send(stream: &mut (impl AsyncWrite + Unpin), hello: &impl Serialize) -> io::Result<()> {
+    let body = postcard::to_stdvec(hello).map_err(io::Error::other)?;
+    let len = u16::try_from(body.len()).map_err(io::Error::other)?;
+    let mut bytes = MAGIC.to_vec();
+    bytes.extend_from_slice(&VERSION.to_be_bytes());
+    bytes.extend_from_slice(&len.to_be_bytes());
+    bytes.extend_from_slice(&body);
+    stream.write_all(&bytes).await?;
+    stream.flush().await
+}
+
+/// Errors: `Unsupported` for another version.
+async fn receive<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> Result<T> {
+    let mut magic = [0; MAGIC.len()];
+    read(stream, &mut magic).await?;
+    if magic != MAGIC {
+        return Err(protocol("what is there does not speak realize's protocol"));
+    }
+    let mut numbers = [0; 4];
+    read(stream, &mut numbers).await?;
+    let [a, b, c, d] = numbers;
+    let (version, len) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    if version != VERSION {
+        let what = format!(
+            "the other end speaks version {version} of realize's protocol, this one version {VERSION}"
+        );
+        return Err(Error::new(ErrorKind::Unsupported, what));
+    }
+    let mut body = vec![0; usize::from(len)];
+    read(stream, &mut body).await?;
+    match postcard::take_from_bytes(&body) {
+        Ok((hello, [])) => Ok(hello),
+        Ok(_) => Err(protocol("a hello has something behind it")),
+        Err(error) => Err(protocol("a hello that cannot be read").because(error)),
+    }
+}
+
+async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: &mut [u8]) -> Result<()> {
+    match stream.read_exact(bytes).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(network(&error)),
+    }
+}
+
+/// A stream's error as a service's. One of kind `PermissionDenied` is how a transport says that the
+/// other end refused this machine.
+pub(crate) fn network(error: &io::Error) -> Error {
+    let (kind, doing) = match error.kind() {
+        io::ErrorKind::PermissionDenied => (ErrorKind::Forbidden, "connecting"),
+        io::ErrorKind::UnexpectedEof => {
+            return Error::new(ErrorKind::Network, "the other end closed the connection");
+        }
+        io::ErrorKind::TimedOut => (ErrorKind::Timeout, "the connection"),
+        io::ErrorKind::InvalidData => (ErrorKind::Protocol, "the other end broke the protocol"),
+        _ => (ErrorKind::Network, "the connection broke"),
+    };
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text = format!("{text}: {inner}");
+        cause = inner.source();
+    }
+    Error::new(kind, doing).because(Said(text))
+}
+
+fn protocol(what: &str) -> Error {
+    Error::new(ErrorKind::Protocol, what)
+}
+
+/// What a stream's error said; streams' errors cannot be cloned.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Said(String);

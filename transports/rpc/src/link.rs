@@ -1,0 +1,363 @@
+//! One connection as two queues of frames, with a task that reads and one that writes.
+//!
+//! The writer sends what is urgent before what is bulky, and a frame of nothing when it has sent
+//! nothing for [`KEEP_ALIVE`]. The reader takes an end that has been silent for [`SILENCE`] for
+//! gone. So either end learns that the other has vanished, however long an operation takes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use realize_core::buffers::Buffers;
+use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::transport::Duplex;
+use tokio::io::{AsyncRead, AsyncWriteExt, BufReader, ReadBuf, ReadHalf, WriteHalf};
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::budget::Budget;
+use crate::frame::{Frame, Lengths, PREFIX, read_frame};
+use crate::hello::network;
+
+/// After so long without a frame to send, one of nothing is sent.
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// After so long without a byte from the other end, or without one that it takes, it is gone.
+pub(crate) const SILENCE: Duration = Duration::from_secs(30);
+/// How long the end of what is written may take once the connection closes.
+const CLOSING: Duration = Duration::from_secs(5);
+/// How many frames wait to be written, of either kind.
+pub(crate) const OUTGOING: usize = 64;
+/// How many frames that were read wait to be looked at.
+const INCOMING: usize = 2;
+/// Frames are gathered up to so many bytes before they are written.
+const GATHER: usize = 64 << 10;
+/// How much is read from the connection at once for what is small.
+const READ_AHEAD: usize = 32 << 10;
+
+/// A frame on its way out. Its share of the memory is given back when it is written.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) frame: Frame,
+    pub(crate) _share: Option<OwnedSemaphorePermit>,
+}
+
+/// A frame that came in, with its share of the memory.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) frame: Frame,
+    pub(crate) share: Option<OwnedSemaphorePermit>,
+}
+
+/// Where frames are put to be sent. When all clones are gone, what was put is sent and the
+/// connection is closed.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    pub(crate) urgent: mpsc::Sender<Outgoing>,
+    pub(crate) bulky: mpsc::Sender<Outgoing>,
+}
+
+/// What is known about a connection.
+#[derive(Debug)]
+pub(crate) struct State {
+    since: Instant,
+    /// Milliseconds from `since` to the last byte that came.
+    heard: AtomicU64,
+    /// Milliseconds from `since` to the last byte of a frame of something, in either direction.
+    moved: AtomicU64,
+    ended: OnceLock<Error>,
+    /// Cancelled when the connection has ended, for whatever reason.
+    pub(crate) end: CancellationToken,
+    /// Cancelled to read no more, and to close when what is under way has been answered.
+    pub(crate) drain: CancellationToken,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            since: Instant::now(),
+            heard: AtomicU64::new(0),
+            moved: AtomicU64::new(0),
+            ended: OnceLock::new(),
+            end: CancellationToken::new(),
+            drain: CancellationToken::new(),
+        }
+    }
+}
+
+impl State {
+    fn mark(&self, clock: &AtomicU64) {
+        let millis = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
+        clock.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    fn time(&self, clock: &AtomicU64) -> Instant {
+        self.since + Duration::from_millis(clock.load(Ordering::Relaxed))
+    }
+
+    /// When the last byte came.
+    pub(crate) fn heard(&self) -> Instant {
+        self.time(&self.heard)
+    }
+
+    /// When the last byte of a frame of something went or came.
+    pub(crate) fn moved(&self) -> Instant {
+        self.time(&self.moved)
+    }
+
+    /// Ends the connection, now. The first reason counts.
+    pub(crate) fn fail(&self, reason: Error) {
+        let _ = self.ended.set(reason);
+        self.end.cancel();
+    }
+
+    /// Why it ended; `None` while it stands, and where it was closed in order.
+    pub(crate) fn reason(&self) -> Option<&Error> {
+        self.ended.get()
+    }
+}
+
+/// A connection under way.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) sender: Sender,
+    pub(crate) incoming: mpsc::Receiver<Incoming>,
+    /// Ends when everything is written and the connection is closed.
+    pub(crate) writer: JoinHandle<()>,
+}
+
+impl Link {
+    /// Starts the two tasks on `stream`, which tell `state` what they see. Frames that come in take
+    /// their share of `budget`.
+    pub(crate) fn start(
+        stream: Box<dyn Duplex>,
+        state: Arc<State>,
+        budget: Option<Budget>,
+        buffers: Buffers,
+    ) -> Self {
+        let (read, write) = tokio::io::split(stream);
+        let (urgent, next_urgent) = mpsc::channel(OUTGOING);
+        let (bulky, next_bulky) = mpsc::channel(OUTGOING);
+        let (arrived, incoming) = mpsc::channel(INCOMING);
+        let reader = Reader {
+            stream: BufReader::with_capacity(READ_AHEAD, Heard::new(read, Arc::clone(&state))),
+            budget,
+            buffers,
+            arrived,
+        };
+        let reading = Arc::clone(&state);
+        tokio::spawn(async move {
+            let ended = tokio::select! {
+                biased;
+                () = reading.end.cancelled() => return,
+                () = reading.drain.cancelled() => return,
+                ended = reader.run(&reading) => ended,
+            };
+            if let Err(error) = ended {
+                reading.fail(error);
+            }
+        });
+        let writer = Writer {
+            stream: write,
+            state: Arc::clone(&state),
+            urgent: next_urgent,
+            bulky: next_bulky,
+        };
+        let writing = Arc::clone(&state);
+        let writer = tokio::spawn(async move {
+            let ended = tokio::select! {
+                biased;
+                () = writing.end.cancelled() => return,
+                ended = writer.run() => ended,
+            };
+            match ended {
+                Ok(()) => writing.end.cancel(),
+                Err(error) => writing.fail(network(&error)),
+            }
+        });
+        let sender = Sender { urgent, bulky };
+        Self {
+            sender,
+            incoming,
+            writer,
+        }
+    }
+}
+
+/// Bytes of frames, in order, until the other end closes.
+struct Reader {
+    stream: BufReader<Heard>,
+    budget: Option<Budget>,
+    buffers: Buffers,
+    arrived: mpsc::Sender<Incoming>,
+}
+
+impl Reader {
+    async fn run(mut self, state: &State) -> Result<()> {
+        let failed = |error: io::Error| network(&error);
+        while let Some(lengths) = Lengths::read(&mut self.stream).await.map_err(failed)? {
+            if lengths.total() == 0 {
+                continue;
+            }
+            let share = match &self.budget {
+                Some(budget) => Some(budget.take(PREFIX + lengths.total()).await?),
+                None => None,
+            };
+            let frame = read_frame(&mut self.stream, lengths, &self.buffers);
+            let frame = frame.await.map_err(failed)?;
+            state.mark(&state.moved);
+            if self.arrived.send(Incoming { frame, share }).await.is_err() {
+                // Nobody looks at what comes any more: the connection is closing.
+                return Ok(());
+            }
+        }
+        let gone = Error::new(ErrorKind::Network, "the other end closed the connection");
+        Err(gone)
+    }
+}
+
+struct Writer {
+    stream: WriteHalf<Box<dyn Duplex>>,
+    state: Arc<State>,
+    urgent: mpsc::Receiver<Outgoing>,
+    bulky: mpsc::Receiver<Outgoing>,
+}
+
+/// What the writer finds in its queues.
+enum Next {
+    Frame(Outgoing),
+    Nothing,
+    Closed,
+}
+
+impl Writer {
+    async fn run(mut self) -> io::Result<()> {
+        let mut gathered = BytesMut::with_capacity(GATHER);
+        loop {
+            let next = match self.ready() {
+                Next::Nothing => {
+                    self.write(&mut gathered).await?;
+                    within(SILENCE, self.stream.flush()).await?;
+                    match timeout(KEEP_ALIVE, self.wait()).await {
+                        Ok(Some(next)) => Next::Frame(next),
+                        Ok(None) => Next::Closed,
+                        Err(_) => {
+                            within(SILENCE, self.stream.write_all(&[0; PREFIX])).await?;
+                            continue;
+                        }
+                    }
+                }
+                next => next,
+            };
+            let Next::Frame(next) = next else {
+                self.write(&mut gathered).await?;
+                return within(CLOSING, self.stream.shutdown()).await;
+            };
+            let prefix = next.frame.prefix().ok_or(io::ErrorKind::InvalidData)?;
+            gathered.extend_from_slice(&prefix);
+            for part in std::iter::once(&next.frame.header).chain(&next.frame.payload) {
+                self.gather(&mut gathered, part).await?;
+            }
+        }
+    }
+
+    /// The next frame, if one is there: an urgent one first.
+    fn ready(&mut self) -> Next {
+        use mpsc::error::TryRecvError::Disconnected;
+        match self.urgent.try_recv() {
+            Ok(next) => return Next::Frame(next),
+            // The two queues close together.
+            Err(Disconnected) => {
+                return self.bulky.try_recv().map_or(Next::Closed, Next::Frame);
+            }
+            Err(_) => {}
+        }
+        self.bulky.try_recv().map_or(Next::Nothing, Next::Frame)
+    }
+
+    async fn wait(&mut self) -> Option<Outgoing> {
+        tokio::select! {
+            biased;
+            Some(next) = self.urgent.recv() => Some(next),
+            Some(next) = self.bulky.recv() => Some(next),
+            else => None,
+        }
+    }
+
+    /// Puts `part` behind what is gathered; what is large is written as it is, without a copy.
+    async fn gather(&mut self, gathered: &mut BytesMut, part: &Bytes) -> io::Result<()> {
+        if gathered.len() + part.len() <= GATHER {
+            gathered.extend_from_slice(part);
+            return Ok(());
+        }
+        self.write(gathered).await?;
+        if part.len() < GATHER {
+            gathered.extend_from_slice(part);
+            return Ok(());
+        }
+        self.write(&mut part.clone()).await
+    }
+
+    /// Writes `bytes` to their end; no step of it may take longer than [`SILENCE`].
+    async fn write(&mut self, bytes: &mut impl Buf) -> io::Result<()> {
+        while bytes.has_remaining() {
+            if within(SILENCE, self.stream.write_buf(bytes)).await? == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.state.mark(&self.state.moved);
+        }
+        Ok(())
+    }
+}
+
+async fn within<T>(limit: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(limit, step).await.unwrap_or_else(|_| {
+        let what = format!("the other end has taken nothing for {} s", limit.as_secs());
+        Err(io::Error::new(io::ErrorKind::TimedOut, what))
+    })
+}
+
+/// Bytes from the other end; when none come for [`SILENCE`], an error.
+struct Heard {
+    stream: ReadHalf<Box<dyn Duplex>>,
+    state: Arc<State>,
+    /// Set while a read waits for bytes: only then silence is the other end's.
+    limit: Option<Pin<Box<Sleep>>>,
+}
+
+impl Heard {
+    fn new(stream: ReadHalf<Box<dyn Duplex>>, state: Arc<State>) -> Self {
+        Self {
+            stream,
+            state,
+            limit: None,
+        }
+    }
+}
+
+impl AsyncRead for Heard {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
+        if read.is_ready() {
+            this.limit = None;
+            this.state.mark(&this.state.heard);
+            return read;
+        }
+        let limit = this
+            .limit
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
+        ready!(limit.as_mut().poll(cx));
+        let what = format!("nothing was heard for {} s", SILENCE.as_secs());
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)))
+    }
+}

@@ -1,0 +1,240 @@
+//! Sessions: what all lanes of one client of one directory share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use realize_core::Service;
+use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::transport::PeerId;
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::budget::Budget;
+use crate::client::MAX_LANES;
+use crate::hello::SessionId;
+use crate::link::{KEEP_ALIVE, State};
+
+use super::Opened;
+
+/// How many sessions a peer has at most.
+const MAX_SESSIONS: usize = 8;
+/// How many bytes the requests of one peer, and the answers to them, take at most.
+const PEER_BUDGET: u32 = 48 << 20;
+/// A session that has been silent for so long is not in the way of a newer one of the same peer.
+const STALE: Duration = KEEP_ALIVE
+    .saturating_mul(2)
+    .saturating_add(Duration::from_secs(2));
+/// For so long after a session of a peer has ended, its claims may still be on their way back.
+const ENDING: Duration = Duration::from_secs(10);
+/// How often a claim that is on its way back is asked for.
+const AGAIN: Duration = Duration::from_millis(50);
+
+/// The sessions of a server.
+#[derive(Debug, Default)]
+pub(super) struct Sessions(Mutex<HashMap<PeerId, Peer>>);
+
+/// What is known of a peer that has, or had, sessions.
+#[derive(Debug)]
+struct Peer {
+    budget: Budget,
+    sessions: HashMap<SessionId, Arc<Session>>,
+    /// When the last session about a directory ended.
+    ended: HashMap<String, Instant>,
+}
+
+/// A client's session.
+pub(super) struct Session {
+    pub(super) peer: PeerId,
+    pub(super) directory: String,
+    pub(super) service: Arc<dyn Service>,
+    pub(super) grants: Vec<String>,
+    pub(super) budget: Budget,
+    id: SessionId,
+    lanes: Mutex<Vec<Arc<State>>>,
+    /// Cancelled to end it, with all its lanes.
+    pub(super) cut: CancellationToken,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Session")
+            .field("peer", &self.peer)
+            .field("directory", &self.directory)
+            .finish()
+    }
+}
+
+/// A lane of a session. The session ends with its last one.
+pub(super) struct Entered<'a> {
+    sessions: &'a Sessions,
+    pub(super) session: Arc<Session>,
+    pub(super) state: Arc<State>,
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        let mut table = self.sessions.table();
+        let mut lanes = self.session.lanes();
+        lanes.retain(|lane| !Arc::ptr_eq(lane, &self.state));
+        if lanes.is_empty()
+            && let Some(peer) = table.get_mut(&self.session.peer)
+        {
+            peer.sessions.remove(&self.session.id);
+            peer.ended
+                .insert(self.session.directory.clone(), Instant::now());
+        }
+    }
+}
+
+impl Session {
+    fn lanes(&self) -> std::sync::MutexGuard<'_, Vec<Arc<State>>> {
+        self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the client was last heard, over whichever lane.
+    fn heard(&self) -> Option<Instant> {
+        self.lanes().iter().map(|lane| lane.heard()).max()
+    }
+}
+
+impl Sessions {
+    fn table(&self) -> std::sync::MutexGuard<'_, HashMap<PeerId, Peer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a lane to a session that stands.
+    ///
+    /// # Errors
+    /// `NotFound` if it is over, or is about another directory; `Invalid` if it has too many lanes.
+    pub(super) fn join(
+        &self,
+        peer: &PeerId,
+        id: SessionId,
+        directory: &str,
+        state: &Arc<State>,
+    ) -> Result<Entered<'_>> {
+        let table = self.table();
+        let session = table.get(peer).and_then(|peer| peer.sessions.get(&id));
+        let session = session.filter(|session| session.directory == directory);
+        let session = session
+            .map(Arc::clone)
+            .ok_or_else(|| Error::new(ErrorKind::NotFound, "the session is over"))?;
+        let mut lanes = session.lanes();
+        if lanes.len() >= MAX_LANES {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "the session has too many lanes",
+            ));
+        }
+        lanes.push(Arc::clone(state));
+        drop(lanes);
+        Ok(self.entered(session, state))
+    }
+
+    /// Begins a session with its first lane.
+    ///
+    /// # Errors
+    /// `Busy` if the peer has too many; `Invalid` if it has one of that name.
+    pub(super) fn begin(
+        &self,
+        peer: &PeerId,
+        id: SessionId,
+        directory: &str,
+        opened: Opened,
+        state: &Arc<State>,
+    ) -> Result<Entered<'_>> {
+        let mut table = self.table();
+        let known = table.entry(peer.clone()).or_insert_with(|| Peer {
+            budget: Budget::new(PEER_BUDGET),
+            sessions: HashMap::new(),
+            ended: HashMap::new(),
+        });
+        if known.sessions.contains_key(&id) {
+            return Err(Error::new(ErrorKind::Invalid, "the session exists already"));
+        }
+        if known.sessions.len() >= MAX_SESSIONS {
+            let what = format!("this peer has {MAX_SESSIONS} sessions already");
+            return Err(Error::new(ErrorKind::Busy, what));
+        }
+        let session = Arc::new(Session {
+            peer: peer.clone(),
+            directory: directory.to_owned(),
+            service: opened.service,
+            grants: opened.grants,
+            budget: known.budget.clone(),
+            id,
+            lanes: Mutex::new(vec![Arc::clone(state)]),
+            cut: CancellationToken::new(),
+        });
+        known.sessions.insert(id, Arc::clone(&session));
+        Ok(self.entered(session, state))
+    }
+
+    fn entered(&self, session: Arc<Session>, state: &Arc<State>) -> Entered<'_> {
+        Entered {
+            sessions: self,
+            session,
+            state: Arc::clone(state),
+        }
+    }
+
+    /// Ends the sessions of every peer that is not `wanted`.
+    pub(super) fn cut(&self, wanted: impl Fn(&PeerId) -> bool) {
+        let mut table = self.table();
+        table.retain(|peer, known| {
+            let stays = wanted(peer);
+            if !stays {
+                known
+                    .sessions
+                    .values()
+                    .for_each(|session| session.cut.cancel());
+            }
+            stays
+        });
+    }
+
+    /// Whether a directory that was found taken may be free soon, as those in the way were older
+    /// sessions of the same peer whose client is gone. Those are ended first; a client that is
+    /// there shows it within [`KEEP_ALIVE`].
+    pub(super) async fn make_way(&self, session: &Session) -> bool {
+        let asked = Instant::now();
+        loop {
+            let (rivals, ended) = self.rivals(session);
+            if rivals.is_empty() {
+                return ended.is_some_and(|ended| ended.elapsed() < ENDING);
+            }
+            if rivals.iter().any(|rival| rival.heard() > Some(asked)) {
+                return false;
+            }
+            let is_stale =
+                |rival: &&Arc<Session>| rival.heard().is_none_or(|heard| heard.elapsed() > STALE);
+            rivals
+                .iter()
+                .filter(is_stale)
+                .for_each(|rival| rival.cut.cancel());
+            sleep(AGAIN).await;
+        }
+    }
+
+    /// The other sessions of a session's peer about the same directory, and when the last that is
+    /// over ended.
+    fn rivals(&self, session: &Session) -> (Vec<Arc<Session>>, Option<Instant>) {
+        let table = self.table();
+        let Some(peer) = table.get(&session.peer) else {
+            return (Vec::new(), None);
+        };
+        let rivals = peer
+            .sessions
+            .values()
+            .filter(|rival| rival.id != session.id && rival.directory == session.directory)
+            .map(Arc::clone)
+            .collect();
+        (rivals, peer.ended.get(&session.directory).copied())
+    }
+}
+
+/// Waits before a claim is asked for again.
+pub(super) async fn pause() {
+    sleep(AGAIN).await;
+}
