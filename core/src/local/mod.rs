@@ -211,8 +211,15 @@ impl Storage {
             std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
         let mut outcome = Ok(());
         for lease in leases {
-            if ending == Ending::Clean && lease.unclean && lease.role == Role::Destination {
-                outcome = outcome.and(self.sweep_own());
+            let mut ending = ending;
+            if ending == Ending::Clean
+                && lease.unclean
+                && lease.role == Role::Destination
+                && let Err(error) = self.sweep_own()
+            {
+                // The lease file stays, and tells the next run to sweep again.
+                ending = Ending::Interrupted;
+                outcome = outcome.and(Err(error));
             }
             outcome = outcome.and(lease.give_back(&*self.root, ending));
         }
