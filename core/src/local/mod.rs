@@ -29,8 +29,8 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::RangeHash;
 use crate::service::{
     Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
-    MAX_BATCH, MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt,
-    Role, SendBlock, Service, SignatureRequest,
+    MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, Role,
+    SendBlock, Service, SignatureRequest, bounded,
 };
 use crate::transport::PeerId;
 
@@ -273,16 +273,6 @@ fn remove_directory(parent: &dyn Directory, name: &[u8]) -> Result<()> {
         }
         other => other.doing("removing the directory"),
     }
-}
-
-fn bounded<T>(batch: &[T]) -> Result<()> {
-    if batch.len() <= MAX_BATCH {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Invalid,
-        format!("a batch of more than {MAX_BATCH} items"),
-    ))
 }
 
 #[async_trait]
