@@ -120,6 +120,13 @@ impl Error {
         self
     }
 
+    /// The same error about the path that `map` makes of its own, or about none.
+    #[must_use]
+    pub fn map_path(mut self, map: impl FnOnce(RelPath) -> Option<RelPath>) -> Self {
+        self.path = self.path.and_then(map);
+        self
+    }
+
     /// The same error with its cause.
     #[must_use]
     pub fn because(mut self, source: impl StdError + Send + Sync + 'static) -> Self {

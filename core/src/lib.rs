@@ -3,10 +3,12 @@
 //! - [`Service`]: what a directory can do, near or far; [`LocalService`] is one of this machine.
 //! - [`transport`] and [`registry`]: how two machines are connected, and how transports plug in.
 //! - [`throttle`]: limits on how fast bytes are sent.
+//! - [`access`]: who may do what in which directory; [`Subtree`]: a directory below another's root.
 //! - [`engine`]: moves files from one service to another, and knows nothing else.
 //!
 //! No transport, wire format, command line or configuration schema is named in this crate.
 
+pub mod access;
 pub mod buffers;
 pub mod clock;
 pub mod delta;
@@ -20,6 +22,7 @@ pub mod path;
 pub mod range;
 pub mod registry;
 pub mod service;
+mod subtree;
 pub mod throttle;
 pub mod transport;
 
@@ -27,3 +30,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use local::{LocalOptions, LocalService};
 pub use path::RelPath;
 pub use service::Service;
+pub use subtree::Subtree;

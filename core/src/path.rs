@@ -79,6 +79,24 @@ impl RelPath {
         Ok(Self(bytes.into()))
     }
 
+    /// The path of what is at `inner` below this one.
+    ///
+    /// # Errors
+    /// [`InvalidPath::TooLong`].
+    pub fn append(&self, inner: &Self) -> Result<Self, InvalidPath> {
+        let bytes = [&*self.0, b"/", &*inner.0].concat();
+        if bytes.len() > MAX_PATH_LEN {
+            return Err(InvalidPath::TooLong);
+        }
+        Ok(Self(bytes.into()))
+    }
+
+    /// What is left of the path below `directory`; `None` where it does not lie in it.
+    pub fn below(&self, directory: &Self) -> Option<Self> {
+        let rest = self.0.strip_prefix(&*directory.0)?;
+        rest.strip_prefix(b"/").map(|inner| Self(inner.into()))
+    }
+
     /// The bytes of the path.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -247,6 +265,27 @@ mod tests {
         let long = RelPath::new(long).unwrap();
         assert_eq!(RelPath::join(Some(&long), b"c"), Err(InvalidPath::TooLong));
         assert_eq!(RelPath::join(None, b"a/b"), Err(InvalidPath::EmptyName));
+    }
+
+    #[rstest]
+    #[case("a", "b/c")]
+    #[case("a/b", "c")]
+    fn what_was_appended_is_below(#[case] directory: &str, #[case] inner: &str) {
+        let path = |text: &str| RelPath::new(text).unwrap();
+        let whole = path(directory).append(&path(inner)).unwrap();
+        assert_eq!(whole, path("a/b/c"));
+        assert_eq!(whole.below(&path(directory)), Some(path(inner)));
+    }
+
+    #[test]
+    fn what_only_begins_alike_is_not_below() {
+        let path = |text: &str| RelPath::new(text).unwrap();
+        for other in ["a", "ab", "ab/c", "b/a/c"] {
+            assert_eq!(path(other).below(&path("a")), None);
+        }
+        let long = path(&("a/".repeat(2046) + "b"));
+        assert!(long.append(&path("c")).is_ok());
+        assert_eq!(long.append(&path("cde")), Err(InvalidPath::TooLong));
     }
 
     #[test]

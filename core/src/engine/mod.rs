@@ -34,7 +34,9 @@ mod verify;
 pub use options::{Filter, InvalidPattern, Mode, MoveOptions, OnConflict};
 pub use plan::SMALL;
 pub use preview::preview_files;
-pub use report::{Broken, Event, Failure, FileEnd, MAX_FAILURES, Observer, Report, Status, Stopped};
+pub use report::{
+    Broken, Event, Failure, FileEnd, MAX_FAILURES, Observer, Report, Status, Stopped,
+};
 pub use verify::{VerifyReport, verify_files};
 
 use plan::{Choice, Item, Step};

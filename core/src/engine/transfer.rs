@@ -8,6 +8,7 @@ use futures::stream::{self, FuturesUnordered, StreamExt};
 use super::batch::finish;
 use super::plan::{Item, Segment, Transfer, segments};
 use super::{Event, Run, matching, missing_answer};
+use crate::delta::Signature;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, HashState, Misfit, TreeHasher};
 use crate::range::ByteRange;
@@ -108,10 +109,11 @@ impl Run {
                     Segment {
                         hash: true, range, ..
                     },
-                    Some(patching),
+                    Some(known),
                 ) => {
-                    for piece in range.pieces(DIFF_RANGE) {
-                        self.patch(item, patching, &mut hasher, piece).await?;
+                    if let Some(rest) = self.patch_range(item, known, &mut hasher, range).await? {
+                        patching = None;
+                        self.send_blocks(item, Some(&mut hasher), rest).await?;
                     }
                 }
                 (Segment { hash, range, .. }, _) => {
@@ -212,21 +214,52 @@ impl Run {
         Ok(())
     }
 
-    /// Makes a range of the partial from its basis and what the source has of its own.
+    /// Makes a range of the partial from its basis, piece by piece. Where the older version may be
+    /// replaced but not read, it cannot be a basis: what is then left of the range is answered.
+    async fn patch_range(
+        &self,
+        item: &Item,
+        patching: &mut Patching,
+        hasher: &mut TreeHasher,
+        range: ByteRange,
+    ) -> Result<Option<ByteRange>> {
+        for piece in range.pieces(DIFF_RANGE) {
+            let signature = SignatureRequest {
+                target: target(item),
+                basis: patching.basis.clone(),
+                range: patching.place(piece),
+                block: patching.block,
+            };
+            let signature = match self.destination.calculate_signature(signature).await {
+                Err(error)
+                    if error.kind() == ErrorKind::Forbidden
+                        && matches!(patching.basis, Basis::Final(_)) =>
+                {
+                    tracing::debug!(
+                        target: "realize::file",
+                        event = "file.not_patched",
+                        path = %item.target,
+                        reason = %error.chain()
+                    );
+                    return Ok(ByteRange::new(piece.start(), range.end()).ok());
+                }
+                other => other?,
+            };
+            self.patch(item, patching, hasher, piece, signature).await?;
+        }
+        Ok(None)
+    }
+
+    /// Makes a range of the partial from its basis, which has this signature, and what the source
+    /// has of its own.
     async fn patch(
         &self,
         item: &Item,
         patching: &mut Patching,
         hasher: &mut TreeHasher,
         range: ByteRange,
+        signature: Signature,
     ) -> Result<()> {
-        let signature = SignatureRequest {
-            target: target(item),
-            basis: patching.basis.clone(),
-            range: patching.place(range),
-            block: patching.block,
-        };
-        let signature = self.destination.calculate_signature(signature).await?;
         let request = DiffRequest {
             path: item.entry.path.clone(),
             version: item.entry.version.clone(),
@@ -334,3 +367,6 @@ fn shorter() -> Error {
 fn misfit(error: Misfit) -> Error {
     Error::new(ErrorKind::Protocol, "a hash does not fit the file").because(error)
 }
+
+#[cfg(test)]
+mod tests;

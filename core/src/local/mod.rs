@@ -29,8 +29,8 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::RangeHash;
 use crate::service::{
     Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
-    MAX_BATCH, MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt,
-    Role, SendBlock, Service, SignatureRequest,
+    MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, Role,
+    SendBlock, Service, SignatureRequest, bounded,
 };
 use crate::transport::PeerId;
 
@@ -210,8 +210,15 @@ impl Storage {
             std::mem::take(&mut *self.leases.lock().unwrap_or_else(PoisonError::into_inner));
         let mut outcome = Ok(());
         for lease in leases {
-            if ending == Ending::Clean && lease.unclean && lease.role == Role::Destination {
-                outcome = outcome.and(self.sweep_own());
+            let mut ending = ending;
+            if ending == Ending::Clean
+                && lease.unclean
+                && lease.role == Role::Destination
+                && let Err(error) = self.sweep_own()
+            {
+                // The lease file stays, and tells the next run to sweep again.
+                ending = Ending::Interrupted;
+                outcome = outcome.and(Err(error));
             }
             outcome = outcome.and(lease.give_back(&*self.root, ending));
         }
@@ -265,16 +272,6 @@ fn remove_directory(parent: &dyn Directory, name: &[u8]) -> Result<()> {
         }
         other => other.doing("removing the directory"),
     }
-}
-
-fn bounded<T>(batch: &[T]) -> Result<()> {
-    if batch.len() <= MAX_BATCH {
-        return Ok(());
-    }
-    Err(Error::new(
-        ErrorKind::Invalid,
-        format!("a batch of more than {MAX_BATCH} items"),
-    ))
 }
 
 #[async_trait]

@@ -1,6 +1,6 @@
 //! The reserved names that storage gives its own files.
 
-use crate::path::{RESERVED_PREFIX, RelPath, is_reserved};
+use crate::path::{RESERVED_DIGITS, RESERVED_PREFIX, RelPath, is_reserved};
 use crate::service::{Role, RunId};
 
 /// The directory that holds a source file between its rename and its end.
@@ -10,8 +10,14 @@ pub(crate) const SOURCE_LEASE: &[u8] = b".realize-source.lease";
 /// The lock of a destination.
 pub(crate) const DESTINATION_LEASE: &[u8] = b".realize-destination.lease";
 
-/// How many digits of a partial's name stand for the peer; the other 24 stand for the path.
-const PEER_DIGITS: usize = 8;
+/// What the names of partials end with, and those of their states.
+const CONTENT: &[u8] = b".part";
+const STATE: &[u8] = b".state";
+
+/// How many digits of a partial's name stand for the peer, and how many for the path. A peer that
+/// looked for a key with the digits of another's would have to try some 2^64.
+const PEER_DIGITS: usize = 16;
+const PATH_DIGITS: usize = RESERVED_DIGITS - PEER_DIGITS;
 
 /// The names of one peer's partials.
 #[derive(Clone, Debug)]
@@ -28,32 +34,44 @@ impl PartialNames {
 
     /// The name of the content under construction for `path`.
     pub(crate) fn content(&self, path: &RelPath) -> Vec<u8> {
-        self.name(path, b".part")
+        self.name(path, CONTENT)
     }
 
     /// The name of what is known about that content.
     pub(crate) fn state(&self, path: &RelPath) -> Vec<u8> {
-        self.name(path, b".state")
+        self.name(path, STATE)
     }
 
     fn name(&self, path: &RelPath, ending: &[u8]) -> Vec<u8> {
-        [
-            &self.prefix,
-            &*hex(path.as_bytes(), 32 - PEER_DIGITS),
-            ending,
-        ]
-        .concat()
+        [&self.prefix, &*hex(path.as_bytes(), PATH_DIGITS), ending].concat()
     }
 
     /// Whether `name` is that of a partial, or of its state, of this peer.
     pub(crate) fn is_own(&self, name: &[u8]) -> bool {
-        name.starts_with(&self.prefix) && is_partial(name)
+        name.starts_with(&self.prefix) && Pair::of(name).is_some()
     }
 }
 
-/// Whether `name` is that of a partial, or of its state, of whatever peer.
-pub(crate) fn is_partial(name: &[u8]) -> bool {
-    is_reserved(name) && (name.ends_with(b".part") || name.ends_with(b".state"))
+/// The names of one partial, of whatever peer: of its content, and of what is known about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Pair {
+    pub(crate) content: Vec<u8>,
+    pub(crate) state: Vec<u8>,
+}
+
+impl Pair {
+    /// The pair that has `name`, if it is the name of one.
+    pub(crate) fn of(name: &[u8]) -> Option<Self> {
+        if !is_reserved(name) {
+            return None;
+        }
+        let content = name.strip_suffix(CONTENT);
+        let stem = content.or_else(|| name.strip_suffix(STATE))?;
+        Some(Self {
+            content: [stem, CONTENT].concat(),
+            state: [stem, STATE].concat(),
+        })
+    }
 }
 
 /// The name of the probe that a run's end in `role` leaves in its root.
@@ -104,6 +122,22 @@ mod tests {
         }
         assert_ne!(probe(run, Role::Source), probe(run, Role::Destination));
         assert!(names.is_own(&names.state(&path)));
+        assert!(!names.is_own(&probe(run, Role::Source)));
         assert!(!PartialNames::of("ed25519:x").is_own(&names.content(&path)));
+    }
+
+    #[test]
+    fn a_partial_is_found_by_either_of_its_names() {
+        let names = PartialNames::of("local:");
+        let path = RelPath::new("d/f").unwrap();
+        let pair = Pair {
+            content: names.content(&path),
+            state: names.state(&path),
+        };
+        assert_eq!(Pair::of(&pair.content), Some(pair.clone()));
+        assert_eq!(Pair::of(&pair.state), Some(pair));
+        for other in [DELETING, SOURCE_LEASE, b".x.part", b".realize-notes.state"] {
+            assert_eq!(Pair::of(other), None);
+        }
     }
 }

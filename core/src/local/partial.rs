@@ -362,7 +362,14 @@ fn open_or_create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn Fil
         Err(error) => return Err(Error::io("looking for a partial", error)),
     };
     lock(&*file)?;
-    Ok((file, false))
+    // A sweep may have removed it between our opening and our locking it.
+    let own = file.stat().doing("looking at the partial")?;
+    match directory.stat(name) {
+        Ok(named) if (named.device, named.inode) == (own.device, own.inode) => Ok((file, false)),
+        Ok(_) => Err(busy()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory, name),
+        Err(error) => Err(Error::io("looking for a partial", error)),
+    }
 }
 
 fn create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
@@ -373,12 +380,14 @@ fn create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool
 
 fn lock(file: &dyn File) -> Result<()> {
     if file.try_lock().doing("locking a partial")? {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(busy())
     }
-    Err(Error::new(
-        ErrorKind::Busy,
-        "another session is writing this partial",
-    ))
+}
+
+fn busy() -> Error {
+    Error::new(ErrorKind::Busy, "another session is writing this partial")
 }
 
 fn remove(directory: &dyn Directory, name: &[u8]) -> Result<bool> {

@@ -1,107 +1,202 @@
 //! Removing partials that nobody will ask for again.
+//!
+//! A partial is a pair: its content, and what is known about it. Both go, or none. What a session
+//! has locked stays, and so does an older file that a crash left under a partial's name.
 
-use std::time::Duration;
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
-use super::fs::Directory;
-use super::names::{self, PartialNames};
+use super::fs::{Access, Directory, File, Kind, Stat};
+use super::names::Pair;
+use super::state::StateWriter;
 use super::walk::{Found, Walk};
 use super::{LocalService, Storage};
-use crate::error::Result;
+use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::path::{Escaped, RelPath};
 
 impl LocalService {
-    /// Removes partials, of whatever peer, that have not been touched for `age`; answers how many.
+    /// Removes partials, of whatever peer, of which nothing has been touched for `age`; answers how
+    /// many. It may run beside a run: what that has locked stays. Small files on their way are not
+    /// locked, so `age` should be longer than a `put` takes; one that loses its partial fails and is
+    /// sent again. What cannot be removed is logged.
     ///
     /// # Errors
     /// The root cannot be read.
     pub async fn sweep(&self, age: Duration) -> Result<u64> {
         self.blocking(move |storage| {
-            let now = storage.clock.now();
-            storage.sweep(|_, directory, name| {
-                directory
-                    .stat(name)
-                    .is_ok_and(|stat| stat.modified.age(now) >= age)
-            })
+            let swept = storage.sweep(|_| true, age)?;
+            if let Some(error) = swept.failed {
+                tracing::warn!(event = "sweep.failed", reason = %error.chain());
+            }
+            Ok(swept.removed)
         })
         .await
     }
 }
 
+/// What became of a sweep.
+#[derive(Debug, Default)]
+struct Swept {
+    removed: u64,
+    /// The first error; the sweep went on after it.
+    failed: Option<Error>,
+}
+
 impl Storage {
-    /// Removes every partial of this peer.
+    /// Removes every partial of this peer that is not in use.
     pub(super) fn sweep_own(&self) -> Result<()> {
-        self.sweep(|names, _, name| names.is_own(name)).map(drop)
+        let swept = self.sweep(|name| self.names.is_own(name), Duration::ZERO)?;
+        swept.failed.map_or(Ok(()), Err)
     }
 
-    fn sweep(
-        &self,
-        unwanted: impl Fn(&PartialNames, &dyn Directory, &[u8]) -> bool,
-    ) -> Result<u64> {
+    fn sweep(&self, meant: impl Fn(&[u8]) -> bool, age: Duration) -> Result<Swept> {
         let mut walk = Walk::new(&self.root, None, Box::new(|_| Ok(())))?;
-        let mut removed = 0;
+        let mut swept = Swept::default();
+        let now = self.clock.now();
         while let Some(found) = walk.step() {
-            let Found::Reserved { directory, name } = found else {
+            let Found::Reserved {
+                directory,
+                parent,
+                name,
+            } = found
+            else {
                 continue;
             };
-            if names::is_partial(&name) && unwanted(&self.names, &*directory, &name) {
-                let gone = directory.unlink(&name).is_ok();
-                removed += u64::from(gone && name.ends_with(b".part"));
+            let Some(pair) = Pair::of(&name).filter(|_| meant(&name)) else {
+                continue;
+            };
+            match sweep_pair(&*directory, &pair, now, age) {
+                Ok(Some(gone)) => {
+                    let parent = parent.as_ref().map_or(&[][..], RelPath::as_bytes);
+                    let path = [parent, b"/", &*pair.content].concat();
+                    let path = path.strip_prefix(b"/").unwrap_or(&path);
+                    tracing::info!(
+                        event = "partial.expired",
+                        path = %Escaped(path),
+                        age = gone.changed.age(now).as_secs(),
+                        bytes = gone.stored
+                    );
+                    swept.removed += 1;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    swept.failed.get_or_insert(error);
+                }
             }
         }
-        Ok(removed)
+        Ok(swept)
+    }
+}
+
+/// One of a pair.
+struct Half {
+    stat: Stat,
+    /// Held open, and locked; none for a link.
+    file: Option<Arc<dyn File>>,
+}
+
+/// Removes a pair, if nobody has touched or is using either of the two for `age`; answers what
+/// its content was, if there was any.
+fn sweep_pair(
+    directory: &dyn Directory,
+    pair: &Pair,
+    now: SystemTime,
+    age: Duration,
+) -> Result<Option<Stat>> {
+    // A time that nobody can set: a file about to be finished has its source's other one already.
+    let old = |stat: &Option<Stat>| stat.is_none_or(|stat| stat.changed.age(now) >= age);
+    let look = |name| look(directory, name);
+    // Looked at before they are locked, for a session that comes meanwhile would find them taken.
+    if !old(&look(&pair.content)?) || !old(&look(&pair.state)?) {
+        return Ok(None);
+    }
+    // In the order in which a session locks them.
+    let Some(content) = take(directory, &pair.content)? else {
+        return Ok(None);
+    };
+    let Some(state) = take(directory, &pair.state)? else {
+        return Ok(None);
+    };
+    let stat = |half: &Option<Half>| half.as_ref().map(|half| half.stat);
+    if !old(&stat(&content)) || !old(&stat(&state)) {
+        return Ok(None);
+    }
+    if holds_displaced(content.as_ref(), state.as_ref())? {
+        tracing::warn!(
+            event = "file.stranded",
+            path = %Escaped(&pair.content),
+            "a file that a crash displaced is left until its name is moved to again"
+        );
+        return Ok(None);
+    }
+    if content.is_some() {
+        unlink(directory, &pair.content)?;
+    }
+    if state.is_some() {
+        unlink(directory, &pair.state)?;
+    }
+    Ok(stat(&content))
+}
+
+fn look(directory: &dyn Directory, name: &[u8]) -> Result<Option<Stat>> {
+    match directory.stat(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        other => other.doing("looking at a partial").map(Some),
+    }
+}
+
+/// Takes one of a pair from whoever may come; `None` if somebody has it already.
+fn take(directory: &dyn Directory, name: &[u8]) -> Result<Option<Option<Half>>> {
+    let Some(stat) = look(directory, name)? else {
+        return Ok(Some(None));
+    };
+    if stat.kind == Kind::Link {
+        return Ok(Some(Some(Half { stat, file: None })));
+    }
+    if stat.kind != Kind::File {
+        return Ok(None);
+    }
+    let opened = match directory.open(name, Access::ReadWrite) {
+        // It has its final mode already, or is another user's.
+        Err(error) if ErrorKind::of_io(&error) == ErrorKind::Denied => {
+            directory.open(name, Access::Read)
+        }
+        other => other,
+    };
+    let file = match opened {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        other => other.doing("opening a partial")?,
+    };
+    if !file.try_lock().doing("locking a partial")? {
+        return Ok(None);
+    }
+    let stat = file.stat().doing("looking at a partial")?;
+    let named = look(directory, name)?;
+    let same = |named: Stat| (named.device, named.inode) == (stat.device, stat.inode);
+    Ok(named.is_some_and(same).then_some(Some(Half {
+        stat,
+        file: Some(file),
+    })))
+}
+
+/// Whether the content is an older final file: a crash came between the exchange of the two and
+/// the look at what was displaced.
+fn holds_displaced(content: Option<&Half>, state: Option<&Half>) -> Result<bool> {
+    let Some((content, file)) = content.zip(state.and_then(|state| state.file.as_ref())) else {
+        return Ok(false);
+    };
+    let own = (content.stat.device, content.stat.inode);
+    let (_, known) = StateWriter::load(&**file)?;
+    Ok(known.is_some_and(|known| known.displaces.is_some() && known.own != own))
+}
+
+fn unlink(directory: &dyn Directory, name: &[u8]) -> Result<()> {
+    match directory.unlink(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other.doing("removing a partial"),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(
-        clippy::disallowed_methods,
-        reason = "the test looks at what storage left"
-    )]
-
-    use std::sync::Arc;
-    use std::time::SystemTime;
-
-    use super::*;
-    use crate::clock::Clock;
-    use crate::local::LocalOptions;
-
-    #[derive(Debug)]
-    struct Later(Duration);
-
-    impl Clock for Later {
-        fn now(&self) -> SystemTime {
-            SystemTime::now() + self.0
-        }
-    }
-
-    #[tokio::test]
-    async fn old_partials_go_and_other_files_stay() {
-        const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
-        let root = tempfile::tempdir().unwrap();
-        std::fs::create_dir(root.path().join("d")).unwrap();
-        let digits = "0123456789abcdef0123456789abcdef";
-        for name in [
-            &format!("d/.realize-{digits}.part"),
-            &format!("d/.realize-{digits}.state"),
-        ] {
-            std::fs::write(root.path().join(name), b"x").unwrap();
-        }
-        std::fs::write(root.path().join("d/.x.part"), b"a user's own").unwrap();
-        let swept = |later| {
-            let clock = Arc::new(Later(later));
-            let options = LocalOptions {
-                clock,
-                ..LocalOptions::default()
-            };
-            LocalService::open(root.path(), options).unwrap()
-        };
-        assert_eq!(swept(WEEK / 2).sweep(WEEK).await.unwrap(), 0);
-        assert_eq!(std::fs::read_dir(root.path().join("d")).unwrap().count(), 3);
-        assert_eq!(swept(WEEK * 2).sweep(WEEK).await.unwrap(), 1);
-        let left: Vec<_> = std::fs::read_dir(root.path().join("d"))
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name())
-            .collect();
-        assert_eq!(left, [".x.part"]);
-    }
-}
+mod tests;

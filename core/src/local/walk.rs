@@ -43,6 +43,8 @@ pub(crate) enum Found {
     /// A reserved name, which is no part of the tree.
     Reserved {
         directory: Arc<dyn Directory>,
+        /// The path of that directory; `None` for the root.
+        parent: Option<RelPath>,
         name: Vec<u8>,
     },
     /// A directory, after everything in it; never the root.
@@ -174,6 +176,7 @@ impl Walk {
         if is_reserved(name) {
             return Some(Found::Reserved {
                 directory,
+                parent: level.path.clone(),
                 name: name.to_vec(),
             });
         }

@@ -169,4 +169,11 @@ impl Delete {
             Self::File { path, .. } | Self::Directory { path } => path,
         }
     }
+
+    /// The same, to be given another path.
+    pub(crate) fn path_mut(&mut self) -> &mut RelPath {
+        match self {
+            Self::File { path, .. } | Self::Directory { path } => path,
+        }
+    }
 }

@@ -13,12 +13,14 @@ use crate::delta::Signature;
 use crate::error::Result;
 use crate::hash::RangeHash;
 
+mod batch;
 mod content;
 mod finish;
 mod listing;
 mod offer;
 mod run;
 
+pub(crate) use batch::{bounded, pass};
 pub use content::{
     Basis, Block, DiffRequest, Difference, Hash, Patch, Read, ReadWhole, SendBlock,
     SignatureRequest, Target,

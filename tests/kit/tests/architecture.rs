@@ -38,6 +38,18 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Which modules of core a module of core may name.
 const MODULES: &[(&str, &[&str])] = &[
     (
+        "access",
+        &[
+            "delta",
+            "entry",
+            "error",
+            "hash",
+            "path",
+            "service",
+            "transport",
+        ],
+    ),
+    (
         "engine",
         &[
             "clock", "delta", "entry", "error", "hash", "path", "range", "service",
@@ -57,6 +69,10 @@ const MODULES: &[(&str, &[&str])] = &[
             "service",
             "transport",
         ],
+    ),
+    (
+        "subtree",
+        &["delta", "entry", "error", "hash", "path", "service"],
     ),
     ("transport", &["path"]),
     ("known_peers", &["transport"]),
