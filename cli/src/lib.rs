@@ -7,7 +7,9 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use realize_channel::ChannelFactory;
 use realize_config::{Config, Environment, Overrides};
+use realize_core::registry::TransportRegistry;
 
 use args::{Arguments, Command, MoveArguments, Selection};
 use exit::Exit;
@@ -43,7 +45,10 @@ fn run(arguments: Arguments) -> Result<(), Exit> {
     let environment: Environment = std::env::vars_os().collect();
     let file = arguments.config.clone().or_else(|| environment.file());
     let overrides = overrides(&arguments);
-    let config = Config::load(file.as_deref(), &environment, &overrides)?;
+    let transports = TransportRegistry::new()
+        .register(ChannelFactory)
+        .map_err(|error| Exit::other(error.to_string()))?;
+    let config = Config::load(file.as_deref(), &environment, &overrides, &transports)?;
     logging::start(&config.log, arguments.verbosity())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()

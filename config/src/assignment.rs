@@ -3,8 +3,9 @@
 use serde::Deserialize;
 
 use crate::error::ConfigError;
+use crate::keys::{self, Found, Shape};
 use crate::place::Place;
-use crate::schema::{self, Found, Schema};
+use crate::schema::Schema;
 
 /// One key, the value given to it, and where.
 #[derive(Debug, Clone)]
@@ -20,6 +21,18 @@ pub(crate) enum Given {
     Text(String),
     List(Vec<String>),
     Switch(bool),
+    Integer(i64),
+}
+
+impl Given {
+    /// What `text` means as the value of the key `path`. Text that is none of the numbers that a key
+    /// takes stays text, for the schema to refuse.
+    pub(crate) fn typed(path: &[String], text: String) -> Self {
+        match (keys::find(path), text.parse()) {
+            (Found::Key(Shape::Integer), Ok(number)) => Self::Integer(number),
+            _ => Self::Text(text),
+        }
+    }
 }
 
 impl From<Given> for toml::Value {
@@ -28,6 +41,7 @@ impl From<Given> for toml::Value {
             Given::Text(text) => text.into(),
             Given::List(list) => list.into(),
             Given::Switch(on) => on.into(),
+            Given::Integer(number) => number.into(),
         }
     }
 }
@@ -38,6 +52,7 @@ impl From<Given> for config::ValueKind {
             Given::Text(text) => text.into(),
             Given::List(list) => list.into(),
             Given::Switch(on) => on.into(),
+            Given::Integer(number) => number.into(),
         }
     }
 }
@@ -55,9 +70,14 @@ impl Assignment {
             key: self.key(),
             message: message.to_owned(),
         };
-        match schema::find(&self.path) {
-            Found::Nothing => return Err(schema::unknown(self.place.clone(), &self.path)),
-            Found::Section => return Err(wrong("this is a section, and takes no value")),
+        if keys::is_for_files(&self.path) {
+            return Err(wrong("only a configuration file can say this"));
+        }
+        match keys::find(&self.path) {
+            Found::Nothing => return Err(keys::unknown(self.place.clone(), &self.path)),
+            Found::Section | Found::Sections => {
+                return Err(wrong("this is a section, and takes no value"));
+            }
             Found::Key(_) => {}
         }
         let leaf = toml::Value::from(self.value.clone());

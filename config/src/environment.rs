@@ -2,7 +2,7 @@
 //!
 //! `REALIZE_MOVE__ON_CONFLICT` is the key `move.on_conflict`: the prefix, then the path in upper
 //! case with two underscores for each dot. A list is written with commas. `REALIZE_CONFIG` is
-//! no key: it names the file.
+//! no key: it names the file. Lists of sections and the transports' tables cannot be said here.
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -11,8 +11,8 @@ use std::path::PathBuf;
 
 use crate::assignment::{Assignment, Given};
 use crate::error::ConfigError;
+use crate::keys::{self, Found, Shape};
 use crate::place::Place;
-use crate::schema::{self, Found, Shape};
 use crate::text::split_at_commas;
 
 const PREFIX: &str = "REALIZE_";
@@ -109,7 +109,7 @@ fn assignment(name: &OsStr, value: &OsStr) -> Result<Assignment, ConfigError> {
             name.to_ascii_uppercase()
         ));
     }
-    let value = match (schema::find(&path), value) {
+    let value = match (keys::find(&path), value) {
         (Found::Key(Shape::List), _) => Given::List(
             split_at_commas(value)
                 .into_iter()
@@ -118,7 +118,7 @@ fn assignment(name: &OsStr, value: &OsStr) -> Result<Assignment, ConfigError> {
         ),
         (Found::Key(Shape::Switch), "true") => Given::Switch(true),
         (Found::Key(Shape::Switch), "false") => Given::Switch(false),
-        _ => Given::Text(value.to_owned()),
+        _ => Given::typed(&path, value.to_owned()),
     };
     Ok(Assignment { path, value, place })
 }

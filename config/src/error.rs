@@ -68,14 +68,14 @@ pub enum ConfigError {
         message: String,
     },
     /// A section lacks a key that has no default.
-    #[error("{place}: [{}] has no `{key}`{}", shown(section, NAME), place.excerpt())]
+    #[error("{place}: [{}] has no `{}`{}", shown(section, NAME), keys.join("` or `"), place.excerpt())]
     Missing {
         /// Where the section is.
         place: Place,
         /// The section's full path.
         section: String,
-        /// The key that it lacks.
-        key: &'static str,
+        /// The key that it lacks; of several, any would do.
+        keys: &'static [&'static str],
     },
     /// File, environment and flags are each valid, and yet do not go together.
     #[error("cannot merge the configuration")]

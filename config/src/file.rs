@@ -1,27 +1,53 @@
 //! The configuration file: reading it, and finding what is wrong with it and where.
 
+use std::fmt;
 use std::fs;
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::error::ConfigError;
+use crate::keys::{self, EACH, Found, Shape, TRANSPORTS};
 use crate::place::{Place, Position};
-use crate::schema::{self, Found, Schema, Shape};
+use crate::schema::Schema;
 
 /// The size, in bytes, above which a file is refused.
 pub const MAX_FILE_SIZE: u64 = 1024 * 1024;
 
 /// A file that was read, and holds text.
-#[derive(Debug)]
 pub(crate) struct ConfigFile {
     path: PathBuf,
     /// Where it is: what relative paths in it are relative to.
     directory: PathBuf,
     text: String,
+}
+
+/// What is in it is long, and other people's business.
+impl fmt::Debug for ConfigFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConfigFile")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part of what a key says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Name,
+    /// Of a section, which may be long, this is its name too.
+    Value,
+}
+
+/// Where a key is, and how its path is shown.
+#[derive(Debug)]
+pub(crate) struct Spot {
+    pub(crate) place: Place,
+    pub(crate) key: String,
 }
 
 impl ConfigFile {
@@ -67,6 +93,10 @@ impl ConfigFile {
         }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     pub(crate) fn text(&self) -> &str {
         &self.text
     }
@@ -76,14 +106,10 @@ impl ConfigFile {
         self.directory.join(path)
     }
 
-    /// The first thing that is wrong with the file; unknown keys come before wrong values.
+    /// The first thing that is wrong with the file; unknown keys come before wrong values. The
+    /// transports' tables are not looked into.
     pub(crate) fn check(&self) -> Result<(), ConfigError> {
-        let syntax = |error: toml::de::Error| ConfigError::Syntax {
-            place: self.place(error.span().unwrap_or_default()),
-            message: error.message().to_owned(),
-        };
-        let document = DeTable::parse(&self.text).map_err(syntax)?;
-
+        let document = self.parse()?;
         let mut faults = Vec::new();
         collect_faults(document.get_ref(), &mut Vec::new(), &mut faults);
         let first = faults
@@ -97,38 +123,90 @@ impl ConfigFile {
         {
             let place = self.place(span);
             return Err(match message {
-                None => schema::unknown(place, &path),
+                None => keys::unknown(place, &path),
                 Some(message) => ConfigError::Value {
                     place,
-                    key: path.join("."),
+                    key: keys::dotted(&path),
                     message,
                 },
             });
         }
-
-        let root = toml::Spanned::new(document.span(), DeValue::Table(document.get_ref().clone()));
-        match Schema::deserialize(ValueDeserializer::from(root)) {
+        match Schema::deserialize(without_transports(document)) {
             Ok(_) => Ok(()),
             Err(error) => {
                 let span = error.span().unwrap_or_default();
-                Err(ConfigError::Value {
-                    key: path_to(document.get_ref(), &span).join("."),
-                    place: self.place(span),
-                    message: error.message().to_owned(),
-                })
+                Err(self.fault_at(span, error.message().to_owned()))
             }
         }
     }
 
-    /// Where `[section]` begins, if the file has it.
-    pub(crate) fn place_of(&self, section: &[&str]) -> Option<Place> {
-        let document = DeTable::parse(&self.text).ok()?;
-        let (first, rest) = section.split_first()?;
-        let mut entry = document.get_ref().get_key_value(*first)?;
-        for name in rest {
-            entry = entry.1.get_ref().as_table()?.get_key_value(*name)?;
+    /// What the schema knows of the file, as TOML.
+    pub(crate) fn text_without_transports(&self) -> Result<String, ConfigError> {
+        let rest = toml::Table::deserialize(without_transports(self.parse()?));
+        let rest = rest.map_err(|error| self.syntax(&error))?;
+        let text = toml::to_string(&rest);
+        text.map_err(|error| config::ConfigError::Message(error.to_string()).into())
+    }
+
+    /// The error that what stands at `span` is wrong.
+    pub(crate) fn fault_at(&self, span: Range<usize>, message: String) -> ConfigError {
+        let document = DeTable::parse(&self.text);
+        let path = document.map(|document| path_to(document.get_ref(), &span));
+        ConfigError::Value {
+            key: path.unwrap_or_default().join("."),
+            place: self.place(span),
+            message,
         }
-        Some(self.place(entry.0.span()))
+    }
+
+    /// Where `path` is, if the file has it. Into a list a path goes by numbers.
+    pub(crate) fn spot(&self, path: &[&str], part: Part) -> Option<Spot> {
+        let document = DeTable::parse(&self.text).ok()?;
+        let (first, rest) = path.split_first()?;
+        let (key, mut value) = document.get_ref().get_key_value(*first)?;
+        let (mut name, mut names) = (Some(key.span()), vec![*first]);
+        for step in rest {
+            match value.get_ref() {
+                DeValue::Table(table) => {
+                    let (key, inner) = table.get_key_value(*step)?;
+                    (name, value) = (Some(key.span()), inner);
+                    names.push(step);
+                }
+                DeValue::Array(items) => {
+                    (name, value) = (None, items.get(step.parse::<usize>().ok()?)?);
+                }
+                _ => return None,
+            }
+        }
+        let by_name = part == Part::Name || value.get_ref().is_table();
+        Some(Spot {
+            place: self.place(name.filter(|_| by_name).unwrap_or_else(|| value.span())),
+            key: names.join("."),
+        })
+    }
+
+    /// The names in `section`, each with its span.
+    pub(crate) fn names_in(&self, section: &str) -> Vec<(String, Range<usize>)> {
+        let document = DeTable::parse(&self.text).ok();
+        let names = document.as_ref().and_then(|document| {
+            let table = document.get_ref().get(section)?.get_ref().as_table()?;
+            let named = table
+                .keys()
+                .map(|key| (key.get_ref().to_string(), key.span()));
+            Some(named.collect())
+        });
+        names.unwrap_or_default()
+    }
+
+    fn parse(&self) -> Result<Spanned<DeTable<'_>>, ConfigError> {
+        DeTable::parse(&self.text).map_err(|error| self.syntax(&error))
+    }
+
+    fn syntax(&self, error: &toml::de::Error) -> ConfigError {
+        ConfigError::Syntax {
+            place: self.place(error.span().unwrap_or_default()),
+            message: error.message().to_owned(),
+        }
     }
 
     fn place(&self, span: Range<usize>) -> Place {
@@ -140,6 +218,14 @@ impl ConfigFile {
     }
 }
 
+/// The document as the schema reads it.
+fn without_transports(document: Spanned<DeTable<'_>>) -> ValueDeserializer<'_> {
+    let span = document.span();
+    let mut table = document.into_inner();
+    table.remove(TRANSPORTS);
+    ValueDeserializer::from(Spanned::new(span, DeValue::Table(table)))
+}
+
 /// Something wrong with a key itself, whatever its value is.
 struct Fault {
     path: Vec<String>,
@@ -148,33 +234,53 @@ struct Fault {
     message: Option<String>,
 }
 
+impl Fault {
+    fn new(path: &[String], (span, message): (Range<usize>, Option<String>)) -> Self {
+        let path = path.to_owned();
+        Self {
+            path,
+            span,
+            message,
+        }
+    }
+}
+
+fn wrong_type(value: &Spanned<DeValue<'_>>, expected: &str) -> (Range<usize>, Option<String>) {
+    let found = value.get_ref().type_str();
+    let message = format!("invalid type: {found}, expected {expected}");
+    (value.span(), Some(message))
+}
+
 /// Goes no deeper than the schema does.
 fn collect_faults(table: &DeTable<'_>, path: &mut Vec<String>, faults: &mut Vec<Fault>) {
     for (key, value) in table {
         path.push(key.get_ref().to_string());
-        let wrong_type = |expected| {
-            let found = value.get_ref().type_str();
-            let message = format!("invalid type: {found}, expected {expected}");
-            Some((value.span(), Some(message)))
-        };
-        let fault = match (schema::find(path), value.get_ref()) {
+        let wrong_type = |expected| Some(wrong_type(value, expected));
+        let fault = match (keys::find(path), value.get_ref()) {
             (Found::Section, DeValue::Table(inner)) => {
                 collect_faults(inner, path, faults);
                 None
             }
+            (Found::Sections, DeValue::Array(items)) => {
+                path.push(EACH.to_owned());
+                for item in items {
+                    match item.get_ref() {
+                        DeValue::Table(inner) => collect_faults(inner, path, faults),
+                        _ => faults.push(Fault::new(path, self::wrong_type(item, "a section"))),
+                    }
+                }
+                path.pop();
+                None
+            }
             // To serde a list would do: a struct whose fields have no names.
             (Found::Section, _) => wrong_type("a section"),
+            (Found::Sections, _) => wrong_type("a list of sections"),
+            (Found::Key(Shape::Table), table) if !table.is_table() => wrong_type("a section"),
             (Found::Key(Shape::List), list) if !list.is_array() => wrong_type("a list of strings"),
             (Found::Key(_), _) => None,
             (Found::Nothing, _) => Some((key.span(), None)),
         };
-        if let Some((span, message)) = fault {
-            faults.push(Fault {
-                path: path.clone(),
-                span,
-                message,
-            });
-        }
+        faults.extend(fault.map(|fault| Fault::new(path, fault)));
         path.pop();
     }
 }
@@ -183,10 +289,21 @@ fn collect_faults(table: &DeTable<'_>, path: &mut Vec<String>, faults: &mut Vec<
 fn path_to(table: &DeTable<'_>, span: &Range<usize>) -> Vec<String> {
     let holds = |outer: Range<usize>| outer.start <= span.start && span.end <= outer.end;
     for (key, value) in table {
-        let deeper = value.get_ref().as_table().map(|inner| path_to(inner, span));
-        let deeper = deeper.unwrap_or_default();
-        if !deeper.is_empty() || holds(key.span()) || holds(value.span()) {
-            return [vec![key.get_ref().to_string()], deeper].concat();
+        let name = vec![key.get_ref().to_string()];
+        if holds(key.span()) {
+            return name;
+        }
+        let tables: Vec<&DeTable<'_>> = match value.get_ref() {
+            DeValue::Array(items) => items
+                .iter()
+                .filter_map(|item| item.get_ref().as_table())
+                .collect(),
+            value => value.as_table().into_iter().collect(),
+        };
+        let mut deeper = tables.into_iter().map(|inner| path_to(inner, span));
+        let deeper = deeper.find(|path| !path.is_empty()).unwrap_or_default();
+        if !deeper.is_empty() || holds(value.span()) {
+            return [name, deeper].concat();
         }
     }
     Vec::new()

@@ -7,22 +7,28 @@
 //!
 //! Each party is checked on its own before anything is merged, so a mistake is reported even
 //! when a stronger party hides it, and is reported where it was made: in the file with line,
-//! column and the line itself, elsewhere with the name of the variable or of the flag.
+//! column and the line itself, elsewhere with the name of the variable or of the flag. What
+//! depends on more than one key (a peer that is named must be there) is checked in the result.
 //!
-//! This crate knows what may be written and what it means. It opens no directory, dials no
-//! peer, and reads neither the process's environment nor its arguments: both are handed in.
+//! This crate knows what may be written and what it means. It opens no directory, reads no key,
+//! makes no transport, and reads neither the process's environment nor its arguments: both are
+//! handed in, as are the transports, each of which looks at its own table.
 
 mod assignment;
 mod environment;
 mod error;
 mod file;
+mod keys;
 mod load;
 mod nearest;
+mod origins;
 mod overrides;
 mod place;
+mod resolve;
 mod schema;
 mod settings;
 mod text;
+mod transports;
 
 pub use environment::Environment;
 pub use error::ConfigError;
@@ -30,5 +36,8 @@ pub use file::MAX_FILE_SIZE;
 pub use nearest::{listed, nearest};
 pub use overrides::Overrides;
 pub use place::{Place, Position};
-pub use settings::{Config, Directory, Log, Move};
-pub use text::{LogFormat, OnConflict, Progress};
+pub use settings::{
+    Config, DEFAULT_TRANSPORT, Directory, Identity, Listen, Log, Metrics, Move, Peer, PeerKey,
+    Period, Rates, Throttle,
+};
+pub use text::{LogFormat, OnConflict, Progress, Right, TimeOfDay};

@@ -1,5 +1,7 @@
 //! The nearest match, for messages that end in "did you mean".
 
+use crate::place::{NAME, shown};
+
 /// The candidate that `name` is most likely a slip of, or `None` if none is close.
 ///
 /// Close means an edit distance of at most one, and one more for every three characters of
@@ -26,6 +28,28 @@ pub fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) ->
 pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     names.into_iter().collect::<Vec<_>>().join(", ")
 }
+
+/// What is said of `name`, if it is that of no `kind`.
+pub(crate) fn unknown<'a>(kind: &str, name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let there_are = match known.as_slice() {
+        [] => format!("there are no {kind}s"),
+        [one] => format!("there is {}", shown(one, NAME)),
+        several => {
+            let list = listed(several.iter().copied());
+            format!("there are {}", shown(&list, LISTED))
+        }
+    };
+    let question =
+        nearest(name, known).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
+    format!(
+        "unknown {kind} \"{}\"; {there_are}{question}",
+        shown(name, NAME)
+    )
+}
+
+/// How many characters of a list are shown: what stands after it in a message is to be seen too.
+const LISTED: usize = 150;
 
 /// A longer name is no slip of anything, and not worth the comparisons.
 const LONGEST: usize = 64;

@@ -10,9 +10,11 @@ use crate::place::Place;
 ///
 /// ```
 /// # use realize_config::{Config, Environment, OnConflict, Overrides};
+/// # use realize_core::registry::TransportRegistry;
 /// let typed = Some("keep".to_owned());
 /// let overrides = Overrides::new().text("move.on_conflict", "--on-conflict", typed);
-/// let config = Config::load(None, &Environment::default(), &overrides)?;
+/// let transports = TransportRegistry::new();
+/// let config = Config::load(None, &Environment::default(), &overrides, &transports)?;
 /// assert_eq!(config.r#move.on_conflict, OnConflict::Keep);
 /// # Ok::<(), realize_config::ConfigError>(())
 /// ```
@@ -25,12 +27,15 @@ impl Overrides {
         Self::default()
     }
 
-    /// The flag `flag`, as a person types it, gives `key` (its full path) the text `value`.
+    /// The flag `flag`, as a person types it, gives `key` (its full path) the text `value`; where
+    /// the key takes a number, the number that the text is.
     ///
     /// Where two flags name one key, the one that was added last wins.
     #[must_use]
     pub fn text(self, key: &str, flag: &str, value: Option<String>) -> Self {
-        self.with(key, flag, value.map(Given::Text))
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let value = value.map(|text| Given::typed(&path, text));
+        self.with(key, flag, value)
     }
 
     /// As [`text`](Self::text), for a key that takes a list, which it replaces as a whole. An

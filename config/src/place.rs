@@ -16,6 +16,8 @@ pub enum Place {
     Variable(String),
     /// On the command line, by the flag of this name (as typed: `--on-conflict`).
     Flag(String),
+    /// Nowhere: nobody said it, nor anything around it.
+    Default,
 }
 
 impl Place {
@@ -23,7 +25,7 @@ impl Place {
     pub(crate) fn excerpt(&self) -> String {
         match self {
             Self::File(position) => format!("\n{}", position.excerpt),
-            Self::Variable(_) | Self::Flag(_) => String::new(),
+            Self::Variable(_) | Self::Flag(_) | Self::Default => String::new(),
         }
     }
 }
@@ -34,6 +36,7 @@ impl fmt::Display for Place {
             Self::File(position) => position.fmt(f),
             Self::Variable(name) => write!(f, "environment variable {}", shown(name, NAME)),
             Self::Flag(name) => write!(f, "flag {}", shown(name, NAME)),
+            Self::Default => f.write_str("by default"),
         }
     }
 }

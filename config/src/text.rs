@@ -11,6 +11,12 @@ use tracing_subscriber::EnvFilter;
 use crate::nearest::{listed, nearest};
 use crate::place::{NAME, shown};
 
+pub(crate) use network::{ListenAddress, PushUrl, TransportName};
+pub(crate) use number::{Rate, Retries};
+pub(crate) use rights::Control;
+pub use rights::Right;
+pub use time_of_day::TimeOfDay;
+
 /// The longest text, in bytes: no path is longer, and parsers of globs and filters recurse.
 const MAX_TEXT: usize = 4096;
 
@@ -62,7 +68,7 @@ impl<'de, T: FromText> Deserialize<'de> for Text<T> {
 macro_rules! choice {
     ($(#[$about:meta])* $choice:ident { $($(#[$doc:meta])* $variant:ident = $name:literal,)+ }) => {
         $(#[$about])*
-        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub enum $choice { $($(#[$doc])* $variant,)+ }
 
         impl $choice {
@@ -83,20 +89,26 @@ macro_rules! choice {
             fn from_text(text: &str) -> Result<Self, String> {
                 match text {
                     $($name => Ok(Self::$variant),)+
-                    _ => Err(did_you_mean(text, Self::NAMES)),
+                    _ => Err(did_you_mean(text, Self::NAMES.iter().copied())),
                 }
             }
         }
     };
 }
 
-fn did_you_mean(text: &str, names: &[&str]) -> String {
-    nearest(text, names.iter().copied())
-        .map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
+mod network;
+mod number;
+mod rights;
+mod time_of_day;
+
+/// The rest of a sentence about `text`, if one of `names` was probably meant.
+pub(crate) fn did_you_mean<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    nearest(text, names).map_or_else(String::new, |name| format!("; did you mean `{name}`?"))
 }
 
 choice! {
     /// What to do with a source file whose name is taken at the destination, by other content.
+    #[derive(Default)]
     OnConflict {
         /// The source is the newer version: it replaces the other.
         #[default]
@@ -112,6 +124,7 @@ choice! {
 
 choice! {
     /// How progress is shown.
+    #[derive(Default)]
     Progress {
         /// A bar on a terminal, otherwise plain lines.
         #[default]
@@ -127,6 +140,7 @@ choice! {
 
 choice! {
     /// How a line of the log is written.
+    #[derive(Default)]
     LogFormat {
         /// For people.
         #[default]
@@ -155,7 +169,7 @@ impl FromText for Duration {
     }
 }
 
-/// The short name of a directory.
+/// The short name of a directory or of a peer.
 ///
 /// Lower case only: a variable says names in upper case, and must be able to name each.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -236,7 +250,7 @@ impl FromText for Filter {
                 .rsplit_once('=')
                 .map_or(*word, |(_target, level)| level);
             if !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
-                return Err(did_you_mean(level, LEVELS));
+                return Err(did_you_mean(level, LEVELS.iter().copied()));
             }
         }
         let filter = words.join(",");

@@ -1,31 +1,46 @@
 //! Every kind of mistake, with the whole of what is said about it.
 
 use std::error::Error as _;
-use std::ffi::OsString;
 use std::fs;
-use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 
 use rstest::rstest;
 
 use super::*;
+use crate::transports::double::four;
 use crate::{Config, Environment, Overrides};
+
+mod network;
+mod variables;
+
+/// Loads with the transports of the contract.
+fn load(
+    file: Option<&Path>,
+    environment: &Environment,
+    overrides: &Overrides,
+) -> Result<Config, ConfigError> {
+    Config::load(file, environment, overrides, &four())
+}
 
 /// What is said of a file with this content; the file's directory is left out.
 fn error_of(content: impl AsRef<[u8]>) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("realize.toml");
     fs::write(&file, content).unwrap();
-    let error = Config::load(Some(&file), &Environment::default(), &Overrides::new());
+    let error = load(Some(&file), &Environment::default(), &Overrides::new());
     let prefix = format!("{}/", directory.path().display());
     error.unwrap_err().to_string().replace(&prefix, "")
 }
 
-/// In what is expected below, MOVE stands for the keys of `[move]`.
+/// In what is expected below, MOVE stands for the keys of `[move]`, SECTIONS for all at the top.
 fn spelt_out(message: &str) -> String {
-    let keys = "destination, exclude, include, json, keep_directories, max_duration, \
-                min_age, on_conflict, progress, source";
-    message.replace("has MOVE", &format!("has {keys}"))
+    let keys = "destination, exclude, include, json, keep_directories, max_duration, min_age, \
+                on_conflict, progress, retries, retry_delay, retry_max_delay, source";
+    let sections = "directories, identity, listen, log, metrics, move, peers, throttle, \
+                    transport, transports";
+    message
+        .replace("has MOVE", &format!("has {keys}"))
+        .replace("are SECTIONS", &format!("are {sections}"))
 }
 
 #[rstest]
@@ -37,33 +52,33 @@ fn spelt_out(message: &str) -> String {
 #[case::unknown_key_far_from_all(
     "zzz = 1",
     (1, 1, 3),
-    "unknown key `zzz`; there are directories, log, move"
+    "unknown key `zzz`; there are SECTIONS"
 )]
 #[case::unknown_section(
     "[moves]\njson = 1",
     (1, 2, 5),
-    "unknown key `moves`; there are directories, log, move; did you mean `move`?"
+    "unknown key `moves`; there are SECTIONS; did you mean `move`?"
 )]
 #[case::unknown_section_in_a_dotted_key(
     "mvoe.json = true",
     (1, 1, 4),
-    "unknown key `mvoe`; there are directories, log, move; did you mean `move`?"
+    "unknown key `mvoe`; there are SECTIONS; did you mean `move`?"
 )]
 #[case::key_outside_of_its_section(
     "on_conflict = 'keep'",
     (1, 1, 11),
-    "unknown key `on_conflict`; there are directories, log, move; did you mean \
+    "unknown key `on_conflict`; there are SECTIONS; did you mean \
      `move.on_conflict`?"
 )]
 #[case::section_and_key_run_together(
     "log_level = 'info'",
     (1, 1, 9),
-    "unknown key `log_level`; there are directories, log, move; did you mean `log.level`?"
+    "unknown key `log_level`; there are SECTIONS; did you mean `log.level`?"
 )]
 #[case::unknown_key_of_a_directory(
     "[directories.inbox]\npth = 'x'",
     (2, 1, 3),
-    "unknown key `directories.inbox.pth`; [directories.inbox] has path; did you mean `path`?"
+    "unknown key `directories.inbox.pth`; [directories.inbox] has allow, path; did you mean `path`?"
 )]
 #[case::first_unknown_key_before_wrong_values(
     "[move]\nsource = 3\nmin_aeg = 1\njsn = 2",
@@ -201,6 +216,31 @@ fn spelt_out(message: &str) -> String {
     (1, 25, 1),
     "`move.keep_directories`: invalid type: integer `1`, expected a boolean"
 )]
+#[case::string_for_a_number(
+    "move.retries = '3'",
+    (1, 16, 3),
+    "`move.retries`: invalid type: string \"3\", expected an integer from 0 to 1000"
+)]
+#[case::number_below_the_range(
+    "move.retries = -1",
+    (1, 16, 2),
+    "`move.retries`: invalid value: integer `-1`, expected an integer from 0 to 1000"
+)]
+#[case::number_above_the_range(
+    "move.retries = 1001",
+    (1, 16, 4),
+    "`move.retries`: invalid value: integer `1001`, expected an integer from 0 to 1000"
+)]
+#[case::longest_delay_below_the_first(
+    "[move]\nretry_max_delay = '10s'\nretry_delay = '1m 5s'",
+    (2, 19, 5),
+    "`move.retry_max_delay`: 10s is below `move.retry_delay`, which is 1m 5s"
+)]
+#[case::first_delay_above_the_longest_by_default(
+    "move.retry_delay = '61s'",
+    (1, 20, 5),
+    "`move.retry_delay`: 1m 1s is above `move.retry_max_delay`, which is 1m"
+)]
 #[case::log_level(
     "log.level = 'inof'",
     (1, 13, 6),
@@ -212,11 +252,12 @@ fn spelt_out(message: &str) -> String {
     (1, 14, 5),
     "`log.format`: expected one of human, logfmt, json, found \"xml\""
 )]
-fn in_a_file(
-    #[case] content: &str,
-    #[case] (line, column, carets): (usize, usize, usize),
-    #[case] expected: &str,
-) {
+fn in_a_file(#[case] content: &str, #[case] place: (usize, usize, usize), #[case] expected: &str) {
+    assert_in_file(content, place, expected);
+}
+
+/// That this is what is said of `content`, with `carets` below the place.
+fn assert_in_file(content: &str, (line, column, carets): (usize, usize, usize), expected: &str) {
     let gutter = format!("{line} | ");
     let expected = format!(
         "realize.toml: line {line}, column {column}: {expected}\n\
@@ -246,117 +287,10 @@ fn hostile(#[case] content: &str, #[case] expected: &str) {
     assert_eq!(error_of(content), spelt_out(expected));
 }
 
-fn variable_error(name: OsString, value: OsString) -> String {
-    let environment = Environment::from_iter([(name, value)]);
-    Config::load(None, &environment, &Overrides::new())
-        .unwrap_err()
-        .to_string()
-}
-
-#[rstest]
-#[case::key(
-    "REALIZE_MOVE__JSN",
-    "1",
-    "unknown key `move.jsn`; [move] has MOVE; did you mean `REALIZE_MOVE__JSON`?"
-)]
-#[case::section(
-    "REALIZE_MVOE__JSON",
-    "1",
-    "unknown key `mvoe.json`; there are directories, log, move; did you mean \
-     `REALIZE_MOVE__JSON`?"
-)]
-#[case::one_underscore(
-    "REALIZE_LOG_LEVEL",
-    "info",
-    "unknown key `log_level`; there are directories, log, move; did you mean \
-     `REALIZE_LOG__LEVEL`?"
-)]
-#[case::no_section(
-    "REALIZE_ON_CONFLICT",
-    "keep",
-    "unknown key `on_conflict`; there are directories, log, move; did you mean \
-     `REALIZE_MOVE__ON_CONFLICT`?"
-)]
-#[case::far_from_all(
-    "REALIZE_FOO",
-    "",
-    "unknown key `foo`; there are directories, log, move"
-)]
-#[case::nothing("REALIZE_", " ", "unknown key ``; there are directories, log, move")]
-#[case::below_a_key(
-    "REALIZE_MOVE__JSON__X",
-    "x",
-    "unknown key `move.json.x`; [move] has MOVE"
-)]
-#[case::value_for_a_section("REALIZE_MOVE", "x", "`move`: this is a section, and takes no value")]
-#[case::value_for_a_directory(
-    "REALIZE_DIRECTORIES__A",
-    "x",
-    "`directories.a`: this is a section, and takes no value"
-)]
-#[case::key_of_a_directory(
-    "REALIZE_DIRECTORIES__A__PTH",
-    "x",
-    "unknown key `directories.a.pth`; [directories.a] has path; did you mean \
-     `REALIZE_DIRECTORIES__A__PATH`?"
-)]
-#[case::directory_name(
-    "REALIZE_DIRECTORIES__A.B__PATH",
-    "x",
-    "`directories.a.b.path`: expected a name of lower-case letters, digits, - and _, found \
-     \"a.b\""
-)]
-#[case::lower_case(
-    "REALIZE_move__JSON",
-    "true",
-    "`move.json`: write the variable in upper case: REALIZE_MOVE__JSON"
-)]
-#[case::switch(
-    "REALIZE_MOVE__JSON",
-    "yes",
-    "`move.json`: invalid type: string \"yes\", expected a boolean"
-)]
-#[case::choice(
-    "REALIZE_MOVE__ON_CONFLICT",
-    "keeep",
-    "`move.on_conflict`: expected one of replace, keep, rename, fail, found \"keeep\"; did you \
-     mean `keep`?"
-)]
-#[case::list(
-    "REALIZE_MOVE__INCLUDE",
-    "a,[b",
-    "`move.include`: expected a glob such as \"*.tmp\", found \"[b\": unclosed character class; \
-     missing ']'"
-)]
-#[case::empty_path(
-    "REALIZE_MOVE__SOURCE",
-    "",
-    "`move.source`: expected a path, found \"\""
-)]
-#[case::hostile(
-    "REALIZE_LOG__LEVEL",
-    "\u{1b}[2J",
-    "`log.level`: expected one of error, warn, info, debug, trace, off, or a filter such as \
-     \"info,realize_core=debug\", found \"\\u{1b}[2J\": invalid filter directive"
-)]
-fn in_a_variable(#[case] name: &str, #[case] value: &str, #[case] expected: &str) {
-    let expected = format!("environment variable {name}: {}", spelt_out(expected));
-    assert_eq!(variable_error(name.into(), value.into()), expected);
-}
-
-#[test]
-fn a_variable_that_is_not_utf8() {
-    let value = OsString::from_vec(b"a\xff".to_vec());
-    assert_eq!(
-        variable_error("REALIZE_MOVE__SOURCE".into(), value),
-        "environment variable REALIZE_MOVE__SOURCE: `move.source`: the value is not UTF-8"
-    );
-}
-
 #[test]
 fn in_a_flag() {
     let error_of = |overrides| {
-        Config::load(None, &Environment::default(), &overrides)
+        load(None, &Environment::default(), &overrides)
             .unwrap_err()
             .to_string()
     };
@@ -365,6 +299,16 @@ fn in_a_flag() {
         error_of(Overrides::new().text("move.on_conflict", "--on-conflict", kept)),
         "flag --on-conflict: `move.on_conflict`: expected one of replace, keep, rename, fail, \
          found \"kep\"; did you mean `keep`?"
+    );
+    assert_eq!(
+        error_of(Overrides::new().text("transport", "--transport", Some("tpc".to_owned()))),
+        "flag --transport: `transport`: unknown transport \"tpc\"; there are channel, exec, quic, \
+         tcp; did you mean `tcp`?"
+    );
+    assert_eq!(
+        error_of(Overrides::new().text("move.retries", "--retries", Some("-1".to_owned()))),
+        "flag --retries: `move.retries`: invalid value: integer `-1`, expected an integer from 0 \
+         to 1000"
     );
     assert_eq!(
         error_of(Overrides::new().switch("move.jsn", "--json", Some(true))),
@@ -390,7 +334,7 @@ fn a_mistake_is_reported_though_a_flag_hides_it() {
     let file = directory.path().join("realize.toml");
     fs::write(&file, "move.min_age = 5").unwrap();
     let flag = Overrides::new().text("move.min_age", "--min-age", Some("5m".to_owned()));
-    let error = Config::load(Some(&file), &Environment::default(), &flag).unwrap_err();
+    let error = load(Some(&file), &Environment::default(), &flag).unwrap_err();
     assert!(
         matches!(
             error,
@@ -413,7 +357,7 @@ fn size_limit(#[case] size: u64, #[case] expected: Option<&str>) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("realize.toml");
     fs::write(&file, "#".repeat(size as usize)).unwrap();
-    let result = Config::load(Some(&file), &Environment::default(), &Overrides::new());
+    let result = load(Some(&file), &Environment::default(), &Overrides::new());
     let prefix = format!("{}/", directory.path().display());
     let message = result
         .err()
@@ -426,7 +370,7 @@ fn size_limit(#[case] size: u64, #[case] expected: Option<&str>) {
 #[case::directory("/", io::ErrorKind::IsADirectory)]
 fn unreadable(#[case] path: &str, #[case] kind: io::ErrorKind) {
     let file = Some(Path::new(path));
-    let error = Config::load(file, &Environment::default(), &Overrides::new()).unwrap_err();
+    let error = load(file, &Environment::default(), &Overrides::new()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!("cannot read the configuration {path}")

@@ -2,11 +2,12 @@
 
 use super::*;
 use crate::environment::variable;
-use crate::schema::KEYS;
-use crate::text::{LogFormat, OnConflict, Progress};
+use crate::keys::{self, KEYS, Shape};
+use crate::transports::double::four;
 use proptest::prelude::*;
 use rstest::rstest;
-use std::time::Duration;
+
+mod every_key;
 
 fn load_text(
     text: &str,
@@ -18,189 +19,149 @@ fn load_text(
     let environment = variables
         .iter()
         .map(|(name, value)| (name.into(), value.into()));
-    load(Some(&file), &environment.collect(), overrides)
+    load(Some(file), &environment.collect(), overrides, &four())
 }
 
-const EVERY_KEY: &str = r#"
-    [directories.inbox]
-    path = "/srv/inbox"
-    [directories.0-a_b]
-    path = "relative"
-    [move]
-    source = "/var/rec"
-    destination = "nas:inbox"
-    include = ["*.mkv", "*.{jpg,png}"]
-    exclude = ["*.tmp"]
-    min_age = "5m"
-    max_duration = "6h 30m"
-    on_conflict = "rename"
-    keep_directories = true
-    progress = "plain"
-    json = true
-    [log]
-    level = "info,realize_core=debug"
-    format = "json"
-"#;
+/// Whether `key` is what `path` stands for.
+fn is_one_of(key: &str, path: &[&str]) -> bool {
+    let key: Vec<&str> = key.split('.').collect();
+    let same = |(known, given): (&&str, &&str)| *known == "*" || known == given;
+    key.len() == path.len() && path.iter().zip(&key).all(same)
+}
 
-fn every_key() -> Config {
-    let directory = |path: &str| Directory { path: path.into() };
-    Config {
-        directories: BTreeMap::from([
-            ("inbox".to_owned(), directory("/srv/inbox")),
-            ("0-a_b".to_owned(), directory("/etc/realize/relative")),
-        ]),
-        r#move: Move {
-            source: Some("/var/rec".into()),
-            destination: Some("nas:inbox".into()),
-            include: vec!["*.mkv".to_owned(), "*.{jpg,png}".to_owned()],
-            exclude: vec!["*.tmp".to_owned()],
-            min_age: Duration::from_secs(300),
-            max_duration: Some(Duration::from_secs(23_400)),
-            on_conflict: OnConflict::Rename,
-            keep_directories: true,
-            progress: Progress::Plain,
-            json: true,
-        },
-        log: Log {
-            level: Some("info,realize_core=debug".to_owned()),
-            format: Some(LogFormat::Json),
-        },
+/// Adds a flag with what was typed.
+fn flag(overrides: Overrides, key: &str, value: &str) -> Overrides {
+    let path: Vec<&str> = key.split('.').collect();
+    match keys::find(&path) {
+        keys::Found::Key(Shape::List) => {
+            let items = crate::text::split_at_commas(value);
+            overrides.list(key, "--x", items.into_iter().map(str::to_owned).collect())
+        }
+        keys::Found::Key(Shape::Switch) => overrides.switch(key, "--x", value.parse().ok()),
+        _ => overrides.text(key, "--x", Some(value.to_owned())),
     }
-}
-
-#[test]
-fn a_file_can_say_everything() {
-    assert_eq!(
-        load_text(EVERY_KEY, &[], &Overrides::new()).unwrap(),
-        every_key()
-    );
-}
-
-#[test]
-fn the_environment_can_say_everything() {
-    let variables = [
-        ("REALIZE_CONFIG", "not a key"),
-        ("REALIZE_DIRECTORIES__0-A_B__PATH", "/etc/realize/relative"),
-        ("REALIZE_DIRECTORIES__INBOX__PATH", "/srv/inbox"),
-        ("REALIZE_LOG__FORMAT", "json"),
-        ("REALIZE_LOG__LEVEL", "info,realize_core=debug"),
-        ("REALIZE_MOVE__DESTINATION", "nas:inbox"),
-        ("REALIZE_MOVE__EXCLUDE", "*.tmp"),
-        ("REALIZE_MOVE__INCLUDE", "*.mkv, *.{jpg,png}"),
-        ("REALIZE_MOVE__JSON", "true"),
-        ("REALIZE_MOVE__KEEP_DIRECTORIES", "true"),
-        ("REALIZE_MOVE__MAX_DURATION", "6h 30m"),
-        ("REALIZE_MOVE__MIN_AGE", "5m"),
-        ("REALIZE_MOVE__ON_CONFLICT", "rename"),
-        ("REALIZE_MOVE__PROGRESS", "plain"),
-        ("REALIZE_MOVE__SOURCE", "/var/rec"),
-    ];
-    assert_eq!(
-        load_text("", &variables, &Overrides::new()).unwrap(),
-        every_key()
-    );
-}
-
-#[test]
-fn flags_can_say_everything() {
-    let text = |value: &str| Some(value.to_owned());
-    let list = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
-    let overrides = Overrides::new()
-        .text("directories.inbox.path", "--a", text("/srv/inbox"))
-        .text(
-            "directories.0-a_b.path",
-            "--b",
-            text("/etc/realize/relative"),
-        )
-        .text("log.format", "--log-format", text("json"))
-        .text("log.level", "--log-level", text("info,realize_core=debug"))
-        .text("move.destination", "DESTINATION", text("nas:inbox"))
-        .list("move.exclude", "--exclude", list(&["*.tmp"]))
-        .list("move.include", "--include", list(&["*.mkv", "*.{jpg,png}"]))
-        .switch("move.json", "--json", Some(true))
-        .switch("move.keep_directories", "--keep-directories", Some(true))
-        .text("move.max_duration", "--max-duration", text("6h 30m"))
-        .text("move.min_age", "--min-age", text("5m"))
-        .text("move.on_conflict", "--on-conflict", text("rename"))
-        .text("move.progress", "--progress", text("plain"))
-        .text("move.source", "SOURCE", text("/var/rec"));
-    assert_eq!(load_text("", &[], &overrides).unwrap(), every_key());
 }
 
 #[rstest]
 #[case::empty("")]
 #[case::byte_order_mark("\u{feff}")]
 #[case::comment("# nothing\r\n")]
-#[case::empty_sections("[directories]\n[move]\n[log]\n")]
+#[case::empty_sections(
+    "[identity]\n[listen]\n[directories]\n[peers]\n[move]\n[throttle]\n[transports]\n\
+     [transports.quic]\n[metrics]\n[log]\n"
+)]
 fn what_nobody_says_has_a_default(#[case] text: &str) {
     let config = load_text(text, &[], &Overrides::new()).unwrap();
-    assert_eq!(config, Config::default());
+    let default = Config {
+        file: Some("realize.toml".into()),
+        ..Config::default()
+    };
+    assert_eq!(config, default);
 }
 
 #[test]
 fn no_file_at_all() {
-    let config = Config::load(None, &Environment::default(), &Overrides::new()).unwrap();
+    let (environment, overrides) = (Environment::default(), Overrides::new());
+    let config = Config::load(None, &environment, &overrides, &four()).unwrap();
     assert_eq!(config, Config::default());
+    assert_eq!((config.text(), config.file.as_ref()), ("", None));
 }
 
+/// What it takes for the values of other keys to be valid.
+const BESIDE: [(&str, &str); 3] = [
+    ("directories.d.path", "'/d'"),
+    ("peers.p.key", "'x:p'"),
+    ("peers.q.key_file", "'/q'"),
+];
+
+/// Every key with what the file, a variable and a flag say.
+const ORDER: &[(&str, [&str; 3])] = &[
+    ("directories.d.allow.p", ["list", "read", "write"]),
+    ("directories.d.path", ["/f", "/e", "/a"]),
+    ("identity.key", ["/f", "/e", "/a"]),
+    ("listen.addresses", ["f:1", "e:1", "tcp://a:1"]),
+    ("log.format", ["human", "logfmt", "json"]),
+    ("log.level", ["warn", "debug", "trace"]),
+    ("metrics.listen", ["[::1]:1", "[::1]:2", "[::1]:3"]),
+    ("metrics.push", ["http://f", "http://e", "http://a"]),
+    ("move.destination", ["/f", "/e", "p:a"]),
+    ("move.exclude", ["f", "e", "a"]),
+    ("move.include", ["f", "e", "a"]),
+    ("move.json", ["false", "true", "false"]),
+    ("move.keep_directories", ["true", "false", "true"]),
+    ("move.max_duration", ["1s", "2s", "3s"]),
+    ("move.min_age", ["1s", "2s", "3s"]),
+    ("move.on_conflict", ["keep", "rename", "fail"]),
+    ("move.progress", ["bar", "plain", "none"]),
+    ("move.retries", ["0", "1000", "5"]),
+    ("move.retry_delay", ["2s", "3s", "4s"]),
+    ("move.retry_max_delay", ["2s", "3s", "4s"]),
+    ("move.source", ["/f", "/e", "/a"]),
+    ("peers.p.address", ["f:1", "e:1", "a:1"]),
+    ("peers.p.key", ["x:f", "x:e", "x:a"]),
+    ("peers.p.rights", ["control", "", "control"]),
+    ("peers.p.throttle.down", ["1K", "2K", "3K"]),
+    ("peers.p.throttle.up", ["1K", "2K", "3K"]),
+    ("peers.p.transport", ["quic", "exec", "channel"]),
+    ("peers.q.key_file", ["/f", "/e", "/a"]),
+    ("throttle.down", ["1K", "2K", "3K"]),
+    ("throttle.up", ["1K", "2K", "3K"]),
+    ("transport", ["quic", "exec", "channel"]),
+];
+
 /// Each party in turn is the strongest of those that name the key.
-#[rstest]
-#[case("directories.d.path", ["/f", "/e", "/a"])]
-#[case("log.format", ["human", "logfmt", "json"])]
-#[case("log.level", ["warn", "debug", "trace"])]
-#[case("move.destination", ["/f", "/e", "/a"])]
-#[case("move.exclude", ["f", "e", "a"])]
-#[case("move.include", ["f", "e", "a"])]
-#[case("move.json", ["false", "true", "false"])]
-#[case("move.keep_directories", ["true", "false", "true"])]
-#[case("move.max_duration", ["1s", "2s", "3s"])]
-#[case("move.min_age", ["1s", "2s", "3s"])]
-#[case("move.on_conflict", ["keep", "rename", "fail"])]
-#[case("move.progress", ["bar", "plain", "none"])]
-#[case("move.source", ["/f", "/e", "/a"])]
-fn flag_then_variable_then_file(#[case] key: &str, #[case] values: [&str; 3]) {
-    let is_list = key.ends_with("clude");
-    let toml = |value: &str| match value {
-        "true" | "false" => format!("{key} = {value}"),
-        _ if is_list => format!("{key} = ['{value}', 'and more']"),
-        _ => format!("{key} = '{value}'"),
+#[test]
+fn flag_then_variable_then_file() {
+    for (key, values) in ORDER {
+        check_order(key, *values);
+    }
+}
+
+fn check_order(key: &str, values: [&str; 3]) {
+    let path: Vec<&str> = key.split('.').collect();
+    let toml = |value: &str, more: &str| {
+        let value = match keys::find(&path) {
+            keys::Found::Key(Shape::Switch | Shape::Integer) => value.to_owned(),
+            keys::Found::Key(Shape::List) if value.is_empty() => "[]".to_owned(),
+            keys::Found::Key(Shape::List) => format!("['{value}'{more}]"),
+            _ => format!("'{value}'"),
+        };
+        let beside = BESIDE.iter().filter(|(other, _)| *other != key);
+        let lines = beside.map(|(key, value)| format!("{key} = {value}\n"));
+        lines
+            .chain([format!("{key} = {value}")])
+            .collect::<String>()
     };
-    let alone = |value: &str| {
-        let text = toml(value).replace(", 'and more'", "");
-        load_text(&text, &[], &Overrides::new()).unwrap()
-    };
+    let alone = |value: &str| load_text(&toml(value, ""), &[], &Overrides::new()).unwrap();
     let [in_file, in_variable, in_flag] = values;
     let name = variable(key);
     let variables = [(name.as_str(), in_variable)];
-    let flag = match in_flag {
-        "true" | "false" => Overrides::new().switch(key, "--x", in_flag.parse().ok()),
-        _ if is_list => Overrides::new().list(key, "--x", vec![in_flag.to_owned()]),
-        _ => Overrides::new().text(key, "--x", Some(in_flag.to_owned())),
-    };
+    let flag = flag(Overrides::new(), key, in_flag);
 
-    let file = toml(in_file);
+    // A longer list in the file, where any item may follow: all of it is to be gone.
+    let more = if key.ends_with("clude") {
+        ", 'more'"
+    } else {
+        ""
+    };
+    let file = toml(in_file, more);
     assert_eq!(load_text(&file, &variables, &flag).unwrap(), alone(in_flag));
     assert_eq!(load_text(&file, &[], &flag).unwrap(), alone(in_flag));
     assert_eq!(
         load_text(&file, &variables, &Overrides::new()).unwrap(),
         alone(in_variable)
     );
+    assert_ne!(alone(in_file), alone(in_variable));
 }
 
 #[test]
-fn a_flag_that_was_not_given_says_nothing() {
-    let overrides = Overrides::new()
-        .text("move.source", "SOURCE", None)
-        .list("move.include", "--include", Vec::new())
-        .switch("move.json", "--json", None);
-    assert_eq!(load_text(EVERY_KEY, &[], &overrides).unwrap(), every_key());
-}
-
-#[test]
-fn an_empty_list_replaces_one() {
-    let variables = [("REALIZE_MOVE__INCLUDE", "")];
-    let config = load_text(EVERY_KEY, &variables, &Overrides::new()).unwrap();
-    assert_eq!(config.r#move.include, Vec::<String>::new());
+fn the_order_is_tried_with_every_key() {
+    for (path, _) in KEYS.iter().filter(|(path, _)| !keys::is_for_files(path)) {
+        assert!(
+            ORDER.iter().any(|(key, _)| is_one_of(key, path)),
+            "{path:?}"
+        );
+    }
 }
 
 #[rstest]
@@ -216,7 +177,8 @@ fn an_empty_list_replaces_one() {
 #[case::remote_below("nas:inbox/a/b", "nas:inbox/a/b")]
 #[case::remote_without_directory("nas:", "nas:")]
 fn a_path_in_a_file_is_relative_to_it(#[case] source: &str, #[case] expected: &str) {
-    let text = format!("directories.inbox.path = '/i'\nmove.source = '{source}'");
+    let text =
+        format!("directories.inbox.path = '/i'\npeers.nas.key = 'x:'\nmove.source = '{source}'");
     let variables = [("REALIZE_DIRECTORIES__OTHER__PATH", "o")];
     let config = load_text(&text, &variables, &Overrides::new()).unwrap();
     assert_eq!(config.r#move.source.unwrap(), expected);
@@ -242,7 +204,12 @@ fn a_file_on_disk() {
     let home = tempfile::tempdir().unwrap();
     let file = home.path().join("realize.toml");
     std::fs::write(&file, "move.source = 'rec'").unwrap();
-    let config = Config::load(Some(&file), &Environment::default(), &Overrides::new());
+    let config = Config::load(
+        Some(&file),
+        &Environment::default(),
+        &Overrides::new(),
+        &four(),
+    );
     assert_eq!(
         config.unwrap().r#move.source.unwrap(),
         home.path().join("rec")
@@ -271,6 +238,19 @@ fn nearly_toml() -> impl Strategy<Value = String> {
             "directories",
             "inbox",
             "path",
+            "peers",
+            "allow",
+            "key",
+            "[peers.a]\n",
+            "key = 'x:'\n",
+            "[[throttle.schedule]]\n",
+            "from = '00:00'\n",
+            "to = '01:00'\n",
+            "up = '1M'\n",
+            "[transports.quic]\n",
+            "congestion = ",
+            "addresses = ['a', 'b']\n",
+            "transport",
             "move",
             "source",
             "include",
@@ -312,7 +292,7 @@ proptest! {
     #[test]
     fn no_bytes_make_it_panic(content: Vec<u8>) {
         if let Ok(file) = ConfigFile::new(Path::new("f"), Path::new("/"), content) {
-            let _ = load(Some(&file), &Environment::default(), &Overrides::new());
+            let _ = load(Some(file), &Environment::default(), &Overrides::new(), &four());
         }
     }
 
@@ -320,15 +300,15 @@ proptest! {
     fn no_variable_and_no_flag_makes_it_panic(
         key in prop_oneof![
             ".{0,12}",
-            "(move|log|directories)(\\.|_)[a-z_-]{0,12}(\\.path)?",
-            prop::sample::select(KEYS).prop_map(|(path, _)| path.join(".")),
+            "(move|log|directories|peers|throttle|transports)(\\.|_)[a-z_-]{0,12}(\\.path)?",
+            prop::sample::select(KEYS.to_vec()).prop_map(|(path, _)| path.join(".").replace('*', "a")),
         ],
         value in prop_oneof![any::<String>(), r"[\[\]{},=a-z0-9*.\\]{0,20}"],
     ) {
         let overrides = Overrides::new().text(&key, "--x", Some(value.clone()));
-        let by_flag = load(None, &Environment::default(), &overrides);
+        let by_flag = load(None, &Environment::default(), &overrides, &four());
         let environment = Environment::from_iter([(variable(&key).into(), value.into())]);
-        let by_variable = load(None, &environment, &Overrides::new());
+        let by_variable = load(None, &environment, &Overrides::new(), &four());
         for error in [by_flag, by_variable].into_iter().filter_map(Result::err) {
             prop_assert!(!error.to_string().contains(char::is_control), "{error:?}");
             prop_assert!(!matches!(error, ConfigError::Merge(_)), "{error:?}");
