@@ -27,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("realize-channel", &["realize-core"]),
     ("realize-rpc", &["realize-core"]),
     ("realize-tls", &["realize-core"]),
+    ("realize-tcp", &["realize-core", "realize-tls"]),
     ("realize-config", &["realize-core"]),
     (
         "realize-cli",
@@ -81,7 +82,7 @@ const MODULES: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that carry bytes.
-const TRANSPORTS: &[&str] = &["realize-channel"];
+const TRANSPORTS: &[&str] = &["realize-channel", "realize-tcp"];
 
 /// What core must not need, however far down: transports, wire formats, the command line, the
 /// configuration.

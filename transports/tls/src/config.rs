@@ -7,6 +7,7 @@
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use realize_core::known_peers::KnownPeers;
 use rustls::client::{AlwaysResolvesClientRawPublicKeys, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, cipher_suite};
@@ -17,13 +18,13 @@ use rustls::version::TLS13;
 use rustls::{ClientConfig, Error, ServerConfig};
 
 use crate::key::{PrivateKey, PublicKey};
-use crate::verifier::{ExpectedServer, KnownClients, KnownKeys};
+use crate::verifier::{ExpectedServer, KnownClients};
 
 /// The protocol that realize speaks over TLS, by its name in ALPN.
 pub const ALPN: &[u8] = b"realize/1";
 
-/// What a server is, with the key of this machine, for the clients whose keys are in `known` when
-/// they connect; `alpn` is the name of the protocol, [`ALPN`]. A client that names another protocol
+/// What a server is, with the key of this machine, for the clients that are in `known`, as
+/// [`PublicKey::peer_id`] names them, when they connect; `alpn` is the name of the protocol, [`ALPN`]. A client that names another protocol
 /// is refused; one that names none is not, over a stream: what is spoken has to say what it is.
 ///
 /// # Errors
@@ -31,12 +32,12 @@ pub const ALPN: &[u8] = b"realize/1";
 /// [`PrivateKey`] holds should lead to.
 pub fn server_config(
     key: &PrivateKey,
-    known: &KnownKeys,
+    known: &KnownPeers,
     alpn: &[u8],
 ) -> Result<Arc<ServerConfig>, Error> {
     let provider = Arc::new(provider());
     let clients = Arc::new(KnownClients {
-        keys: known.clone(),
+        known: known.clone(),
         algorithms: provider.signature_verification_algorithms,
     });
     let mut config = ServerConfig::builder_with_provider(provider)

@@ -1,17 +1,16 @@
 //! Who may be at the other end.
 //!
-//! Whoever dials expects one key, and whoever listens knows a set of them, [`KnownKeys`]. Both look
+//! Whoever dials expects one key, and whoever listens knows a set of them, [`KnownPeers`]. Both look
 //! at the key that the other end shows and then at its signature over the handshake, which shows
 //! that it has the private key too. There is nothing else to check, as there are no certificates,
 //! and nothing turns the check off. A key that is refused ends the handshake; on the side that
 //! refused, [`refused_key`] tells which key it was, and on the other, [`refused_by_peer`] that it
 //! was its own.
 
-use std::collections::HashSet;
-use std::fmt;
 use std::io;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use realize_core::known_peers::KnownPeers;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls13_signature_with_raw_key};
 use rustls::pki_types::{CertificateDer, ServerName, SubjectPublicKeyInfoDer, UnixTime};
@@ -22,79 +21,6 @@ use rustls::{
 };
 
 use crate::key::{KeyError, PublicKey};
-
-/// How many keys a [`KnownKeys`] holds at most.
-pub const MAX_KNOWN_KEYS: usize = 16 * 1024;
-
-/// More keys than [`MAX_KNOWN_KEYS`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("more than {MAX_KNOWN_KEYS} keys")]
-pub struct TooManyKeys;
-
-/// The keys that a listener lets in. Clones share one set, which can be replaced while connections
-/// are made: what it holds at the moment when a client shows its key decides. An empty set lets
-/// nobody in.
-#[derive(Clone, Default)]
-pub struct KnownKeys(Arc<RwLock<HashSet<PublicKey>>>);
-
-impl KnownKeys {
-    /// A set of `keys`.
-    ///
-    /// # Errors
-    /// [`TooManyKeys`].
-    pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, TooManyKeys> {
-        Ok(Self(Arc::new(RwLock::new(bounded(keys)?))))
-    }
-
-    /// Puts `keys` in the place of all that were known, for every clone. Connections that stand
-    /// already are not cut, and one whose key was looked at just before may yet come up: whoever
-    /// revokes a key looks through the connections afterwards.
-    ///
-    /// # Errors
-    /// [`TooManyKeys`]; what was known stays known then.
-    pub fn replace(&self, keys: impl IntoIterator<Item = PublicKey>) -> Result<(), TooManyKeys> {
-        let keys = bounded(keys)?;
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = keys;
-        Ok(())
-    }
-
-    /// Whether `key` is known now.
-    pub fn contains(&self, key: &PublicKey) -> bool {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(key)
-    }
-
-    /// How many keys are known now.
-    pub fn len(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Whether no key is known now.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
-
-fn bounded(keys: impl IntoIterator<Item = PublicKey>) -> Result<HashSet<PublicKey>, TooManyKeys> {
-    let mut set = HashSet::new();
-    for key in keys {
-        set.insert(key);
-        if set.len() > MAX_KNOWN_KEYS {
-            return Err(TooManyKeys);
-        }
-    }
-    Ok(set)
-}
-
-impl fmt::Debug for KnownKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KnownKeys")
-            .field("len", &self.len())
-            .finish()
-    }
-}
 
 /// A key that was refused in a handshake, by this side.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -254,7 +180,7 @@ impl ServerCertVerifier for ExpectedServer {
 /// The clients that a server knows.
 #[derive(Debug)]
 pub(crate) struct KnownClients {
-    pub(crate) keys: KnownKeys,
+    pub(crate) known: KnownPeers,
     pub(crate) algorithms: WebPkiSupportedAlgorithms,
 }
 
@@ -274,7 +200,8 @@ impl ClientCertVerifier for KnownClients {
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let found = shown_key(end_entity, intermediates)?;
-        if self.keys.contains(&found) {
+        let known = found.peer_id().is_ok_and(|peer| self.known.contains(&peer));
+        if known {
             Ok(ClientCertVerified::assertion())
         } else {
             Err(RefusedKey::Unknown { found }.into())

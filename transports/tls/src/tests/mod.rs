@@ -7,6 +7,8 @@ mod refusal;
 use std::io;
 use std::sync::Arc;
 
+use realize_core::known_peers::KnownPeers;
+use realize_core::transport::PeerId;
 use rustls::{ClientConfig, ServerConfig};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::{TlsAcceptor, TlsConnector, client, server};
@@ -17,14 +19,14 @@ use super::*;
 struct Pair {
     client: PrivateKey,
     server: PrivateKey,
-    known: KnownKeys,
+    known: KnownPeers,
 }
 
 impl Pair {
     /// Two that know each other.
     fn new() -> Self {
         let client = PrivateKey::generate().unwrap();
-        let known = KnownKeys::new([*client.public_key()]).unwrap();
+        let known = KnownPeers::new([client.public_key().peer_id().unwrap()]).unwrap();
         let server = PrivateKey::generate().unwrap();
         Self {
             client,

@@ -140,7 +140,24 @@ async fn a_stranger_is_refused_by_the_server_and_learns_of_it_when_it_reads() {
 #[tokio::test]
 async fn a_server_that_knows_nobody_lets_nobody_in() {
     let mut pair = Pair::new();
-    pair.known = KnownKeys::default();
+    pair.known = KnownPeers::default();
+    let (client, server) = pair.connect().await;
+    assert!(server.is_err());
+    learns_of_refusal(client).await;
+}
+
+#[tokio::test]
+async fn a_peer_whose_name_is_not_its_key_is_let_in_by_nothing() {
+    let pair = Pair::new();
+    let text = pair.client.public_key().to_string();
+    let key = text.strip_prefix("ed25519:").unwrap();
+    let others = [
+        format!("other:{key}"),
+        format!("ed25519:{}", key.trim_end_matches('=')),
+        "local:".to_owned(),
+    ];
+    let others = others.map(|other| PeerId::new(other).unwrap());
+    pair.known.replace(others).unwrap();
     let (client, server) = pair.connect().await;
     assert!(server.is_err());
     learns_of_refusal(client).await;

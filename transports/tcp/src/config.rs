@@ -1,0 +1,315 @@
+//! The table `[transports.tcp]`, and the factory that makes a transport of it.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use realize_core::registry::{
+    BuildError, TableError, TransportContext, TransportFactory, TransportOption, TransportTable,
+};
+use realize_core::transport::Transport;
+use realize_tls::load_private_key;
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+
+use crate::transport::TcpTransport;
+
+/// The options of the TCP transport, as the configuration names them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TcpOptions {
+    /// How many connections to one peer are worth having at once: an integer from 1 to 16, by
+    /// default 2.
+    pub lanes: Lanes,
+    /// The congestion control of our sockets, as the system names it, `bbr` for instance; by default
+    /// the system's. One that the system refuses is a warning in the log.
+    pub congestion: Congestion,
+}
+
+/// A number of connections, from [`Lanes::MIN`] to [`Lanes::MAX`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Lanes(NonZeroUsize);
+
+impl Lanes {
+    /// The fewest: 1.
+    pub const MIN: Self = Self(NonZeroUsize::MIN);
+    /// The most: 16.
+    pub const MAX: Self = Self(NonZeroUsize::MIN.saturating_add(15));
+    /// What holds where nothing is said: 2.
+    pub const DEFAULT: Self = Self(NonZeroUsize::MIN.saturating_add(1));
+
+    /// So many connections; `None` outside the range.
+    pub fn new(count: usize) -> Option<Self> {
+        let lanes = Self(NonZeroUsize::new(count)?);
+        (lanes <= Self::MAX).then_some(lanes)
+    }
+
+    /// The number.
+    pub fn count(self) -> NonZeroUsize {
+        self.0
+    }
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Reads [`Lanes`] such that whatever is wrong with them, the error tells the unit and range.
+struct LanesVisitor;
+
+impl Visitor<'_> for LanesVisitor {
+    type Value = Lanes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (min, max) = (Lanes::MIN.0, Lanes::MAX.0);
+        write!(f, "a number of {min} to {max} connections, as an integer")
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Lanes, E> {
+        let lanes = usize::try_from(value).ok().and_then(Lanes::new);
+        lanes.ok_or_else(|| E::invalid_value(Unexpected::Signed(value), &self))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Lanes, E> {
+        let lanes = usize::try_from(value).ok().and_then(Lanes::new);
+        lanes.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(value), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Lanes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_u64(LanesVisitor)
+    }
+}
+
+/// The name of a congestion control, or none for the system's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Congestion(String);
+
+impl Congestion {
+    /// The longest name, in bytes: 15, as in Linux.
+    pub const MAX_LEN: usize = 15;
+
+    /// The congestion control of that name, the system's if it is empty; `None` if it is too long,
+    /// or has anything but letters, digits, `-` and `_`.
+    pub fn new(name: &str) -> Option<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let fits = name.len() <= Self::MAX_LEN && name.bytes().all(plain);
+        fits.then(|| Self(name.to_owned()))
+    }
+
+    /// The name; `None` for the system's.
+    pub fn name(&self) -> Option<&str> {
+        (!self.0.is_empty()).then_some(&*self.0)
+    }
+}
+
+/// Reads a [`Congestion`] such that whatever is wrong with it, the error tells what it may be.
+struct CongestionVisitor;
+
+impl Visitor<'_> for CongestionVisitor {
+    type Value = Congestion;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let max = Congestion::MAX_LEN;
+        write!(
+            f,
+            "the name of a congestion control, of 1 to {max} letters, digits, - and _, or \"\" for \
+             the system's"
+        )
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Congestion, E> {
+        let congestion = Congestion::new(value);
+        congestion.ok_or_else(|| E::invalid_value(Unexpected::Str(value), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Congestion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(CongestionVisitor)
+    }
+}
+
+/// Makes a [`TcpTransport`] from the table `[transports.tcp]`, with the key of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpFactory;
+
+impl TransportFactory for TcpFactory {
+    fn name(&self) -> &'static str {
+        "tcp"
+    }
+
+    fn options(&self) -> Vec<TransportOption> {
+        vec![
+            TransportOption {
+                name: "lanes",
+                default: Lanes::DEFAULT.count().to_string(),
+                what: "how many connections to one peer are worth having at once, 1 to 16",
+            },
+            TransportOption {
+                name: "congestion",
+                default: "\"\"".to_owned(),
+                what: "the system's name of a congestion control, of up to 15 characters, as \
+                       \"bbr\"; \"\" is the system's own choice",
+            },
+        ]
+    }
+
+    fn check(&self, table: &TransportTable<'_>) -> Result<(), TableError> {
+        table.parse::<TcpOptions>().map(drop)
+    }
+
+    fn build(
+        &self,
+        table: &TransportTable<'_>,
+        context: &TransportContext,
+    ) -> Result<Arc<dyn Transport>, BuildError> {
+        let options: TcpOptions = table.parse()?;
+        let Some(file) = &context.key_file else {
+            return Err(BuildError::Missing {
+                what: "tcp needs this machine's key: make one with `realize keygen FILE` and name \
+                       it in [identity] key = ..."
+                    .to_owned(),
+                source: None,
+            });
+        };
+        let key = load_private_key(file).map_err(|error| BuildError::Missing {
+            what: "tcp needs this machine's key, and cannot use the one of [identity]".to_owned(),
+            source: Some(Box::new(error)),
+        })?;
+        let known = context.known.clone();
+        Ok(Arc::new(TcpTransport::new(key, known, options)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use realize_core::registry::TransportRegistry;
+    use realize_tls::{PrivateKey, save_private_key};
+    use rstest::rstest;
+
+    use super::*;
+
+    /// What `[transports.tcp]` followed by `line` makes.
+    fn options(line: &str) -> Result<TcpOptions, (TableError, String)> {
+        let text = format!("[transports.tcp]\n{line}\n");
+        let table = TransportTable::find(&text, TcpFactory.name()).unwrap();
+        table.parse().map_err(|error: TableError| {
+            let place = text[error.span.clone().unwrap()].to_owned();
+            (error, place)
+        })
+    }
+
+    #[test]
+    fn nothing_said_is_the_default() {
+        let default = options("").unwrap();
+        assert_eq!(default.lanes.count().get(), 2);
+        assert_eq!(default.congestion.name(), None);
+        let absent: TcpOptions = TransportTable::empty().parse().unwrap();
+        assert_eq!(absent, default);
+        // What the options say of their defaults is what holds.
+        for option in TcpFactory.options() {
+            let said = format!("{} = {}", option.name, option.default);
+            assert_eq!(options(&said).unwrap(), default);
+        }
+    }
+
+    #[rstest]
+    #[case(1)]
+    #[case(16)]
+    fn lanes_in_range_are_taken(#[case] count: usize) {
+        let options = options(&format!("lanes = {count}")).unwrap();
+        assert_eq!(options.lanes.count().get(), count);
+    }
+
+    #[rstest]
+    #[case("0")]
+    #[case("17")]
+    #[case("-1")]
+    #[case("9223372036854775808")]
+    #[case("\"2\"")]
+    #[case("1.5")]
+    fn lanes_out_of_range_are_refused_with_the_range(#[case] value: &str) {
+        let (error, place) = options(&format!("lanes = {value}")).unwrap_err();
+        let range = "expected a number of 1 to 16 connections, as an integer";
+        assert!(error.what.contains(range), "{}", error.what);
+        assert_eq!(place, value);
+    }
+
+    #[rstest]
+    #[case("bbr", Some("bbr"))]
+    #[case("my-own_control2", Some("my-own_control2"))]
+    #[case("", None)]
+    fn a_congestion_control_is_a_name(#[case] name: &str, #[case] taken: Option<&str>) {
+        let options = options(&format!("congestion = \"{name}\"")).unwrap();
+        assert_eq!(options.congestion.name(), taken);
+    }
+
+    #[rstest]
+    #[case("\"sixteen_letters_\"")]
+    #[case("\"b b r\"")]
+    #[case("\"bbr\\u0000\"")]
+    #[case("3")]
+    fn what_is_no_name_is_refused(#[case] value: &str) {
+        let (error, place) = options(&format!("congestion = {value}")).unwrap_err();
+        let expected = "expected the name of a congestion control, of 1 to 15 letters";
+        assert!(error.what.contains(expected), "{}", error.what);
+        assert_eq!(place, value);
+    }
+
+    #[test]
+    fn an_unknown_option_is_named() {
+        let (error, place) = options("lane = 3").unwrap_err();
+        assert!(error.what.contains("`lane`"), "{}", error.what);
+        assert!(error.what.contains("`lanes`"), "{}", error.what);
+        assert_eq!(place, "lane");
+    }
+
+    fn build(table: &str, key_file: Option<PathBuf>) -> Result<Arc<dyn Transport>, BuildError> {
+        let registry = TransportRegistry::new().register(TcpFactory).unwrap();
+        let factory = registry.get("tcp").unwrap();
+        let table = TransportTable::find(table, "tcp").unwrap();
+        let context = TransportContext {
+            key_file,
+            ..TransportContext::default()
+        };
+        assert_eq!(
+            factory.check(&table).is_ok(),
+            !matches!(factory.build(&table, &context), Err(BuildError::Table(_)))
+        );
+        factory.build(&table, &context)
+    }
+
+    #[test]
+    fn the_factory_is_found_by_its_name_and_heeds_the_table() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nas.key");
+        save_private_key(&file, &PrivateKey::generate().unwrap()).unwrap();
+        let transport = build("transports.tcp.lanes = 5", Some(file.clone())).unwrap();
+        assert_eq!(transport.lanes().get(), 5);
+        let error = build("transports.tcp.lanes = 0", Some(file)).unwrap_err();
+        assert!(matches!(error, BuildError::Table(_)), "{error}");
+    }
+
+    #[test]
+    fn without_a_key_the_factory_says_how_to_get_one() {
+        let error = build("", None).unwrap_err();
+        let text = "tcp needs this machine's key: make one with `realize keygen FILE` and name it \
+                    in [identity] key = ...";
+        assert_eq!(error.to_string(), text);
+
+        let directory = tempfile::tempdir().unwrap();
+        let error = build("", Some(directory.path().join("none"))).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("cannot use the one of [identity]")
+        );
+        let source = std::error::Error::source(&error).unwrap().to_string();
+        assert!(source.contains("none: cannot be read"), "{source}");
+    }
+}
