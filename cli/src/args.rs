@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// How to log: human, logfmt or json [default: human on a terminal, otherwise logfmt]
     #[arg(long, global = true, value_name = "F")]
     pub(crate) log_format: Option<String>,
+    /// Which transport to dial peers with that have none of their own [default: tcp]
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) transport: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -44,6 +47,12 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// List what a directory holds
     List(ListArguments),
+    /// Make this machine's key, and print what other machines are to know of it
+    Keygen(KeygenArguments),
+    /// Try everything that the configuration names, and say what would fail, and why
+    Check,
+    /// List the transports of this program, and the options of each
+    Transports,
 }
 
 /// Which files are meant.
@@ -61,10 +70,11 @@ pub(crate) struct Selection {
 /// The two ends.
 #[derive(Debug, Default, Args)]
 pub(crate) struct Ends {
-    /// A directory, whose contents are meant, or one file: a path, or a name of [directories]
-    /// [default: source of [move] in the configuration]
+    /// A directory, whose contents are meant, or one file: a path, PEER:DIRECTORY[/SUBPATH], or a
+    /// name of [directories] [default: source of [move] in the configuration]
     pub(crate) source: Option<OsString>,
-    /// The directory where they go; made if it does not exist [default: destination of [move]]
+    /// The directory where they go, in the same forms; made if it does not exist [default:
+    /// destination of [move]]
     pub(crate) destination: Option<OsString>,
 }
 
@@ -84,6 +94,10 @@ pub(crate) struct MoveArguments {
     /// rename or fail [default: replace]
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_conflict: Option<String>,
+    /// How often to try again when the connection is lost, unless something got done in between
+    /// [default: 10]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
+    pub(crate) retries: Option<String>,
     /// Leave directories at the source that are empty, or became so
     #[arg(long)]
     pub(crate) keep_directories: bool,
@@ -115,12 +129,19 @@ pub(crate) struct VerifyArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct ListArguments {
-    /// A path, or a name of [directories]
+    /// A path, PEER:DIRECTORY[/SUBPATH], or a name of [directories]
     #[arg(value_name = "WHERE")]
     pub(crate) location: OsString,
     /// Print an object for each entry
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct KeygenArguments {
+    /// The file for the private key; it must not exist [default: key of [identity] in the
+    /// configuration]
+    pub(crate) file: Option<PathBuf>,
 }
 
 /// How much is said.
@@ -139,7 +160,9 @@ impl Arguments {
         match &self.command {
             Command::Move(command) | Command::Copy(command) => command.verbosity,
             Command::Verify(command) => command.verbosity,
-            Command::List(_) => Verbosity::default(),
+            Command::List(_) | Command::Keygen(_) | Command::Check | Command::Transports => {
+                Verbosity::default()
+            }
         }
     }
 }

@@ -1,29 +1,214 @@
-//! What SOURCE, DESTINATION and WHERE stand for.
+//! The two ends of a move, or the place to list: found once, opened for each attempt.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use realize_config::{Config, listed};
+use realize_config::Config;
+use realize_core::entry::EntryKind;
 use realize_core::local::{Relation, SystemFileSystem, relation};
-use realize_core::{LocalOptions, LocalService, RelPath};
+use realize_core::service::List;
+use realize_core::{Error, LocalOptions, LocalService, RelPath, Service, Subtree};
+use realize_rpc::{Client, Remote};
 
 use crate::args::Ends;
 use crate::exit::{Exit, shown};
+use crate::location::{Location, parent};
 use crate::mounts::Mounts;
+use crate::network::Network;
 
-/// A source, or a place to list: a directory, and perhaps one file in it.
+/// A directory of a peer, and perhaps what is meant in it.
 #[derive(Debug)]
-pub(crate) struct Source {
-    pub(crate) root: PathBuf,
+pub(crate) struct RemoteEnd {
+    remote: Remote,
+    within: Option<RelPath>,
+}
+
+/// A source, or a place to list.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// On this machine.
+    Here(LocalSource),
+    /// On a peer.
+    There(RemoteEnd),
+}
+
+/// A destination.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// On this machine.
+    Here(LocalDestination),
+    /// On a peer.
+    There(RemoteEnd),
+}
+
+/// An end that is open.
+pub(crate) struct Opened {
+    pub(crate) service: Arc<dyn Service>,
+    /// The one file of it that is meant; everything where it is `None`.
     pub(crate) within: Option<RelPath>,
+    client: Option<Arc<Client>>,
+}
+
+impl Opened {
+    fn here(service: LocalService, within: Option<RelPath>) -> Self {
+        Self {
+            service: Arc::new(service),
+            within,
+            client: None,
+        }
+    }
+
+    /// Closes a peer's connections in order. Nobody else may hold the service any more.
+    pub(crate) async fn close(self) {
+        let Self {
+            service, client, ..
+        } = self;
+        drop(service);
+        if let Some(client) = client.and_then(Arc::into_inner) {
+            client.close().await;
+        }
+    }
+}
+
+impl RemoteEnd {
+    async fn connect(&self) -> Result<(Arc<Client>, Arc<dyn Service>), Error> {
+        let client = Arc::new(Client::connect(self.remote.clone()).await?);
+        let service = Arc::clone(&client) as _;
+        Ok((client, service))
+    }
+
+    /// Opens it as a directory.
+    async fn open(&self) -> Result<Opened, Error> {
+        let (client, mut service) = self.connect().await?;
+        if let Some(within) = &self.within {
+            service = Arc::new(Subtree::new(service, within.clone()));
+        }
+        Ok(Opened {
+            service,
+            within: None,
+            client: Some(client),
+        })
+    }
+
+    /// Opens it as a directory or a file, whichever it is.
+    async fn open_either(&self) -> Result<Opened, Error> {
+        let Some(within) = &self.within else {
+            return self.open().await;
+        };
+        let (client, service) = self.connect().await?;
+        let (root, file) = if is_file(&*service, within).await? {
+            (within.parent(), Some(within.file_name()))
+        } else {
+            (Some(within.clone()), None)
+        };
+        let file = file.map(|name| RelPath::join(None, name)).transpose();
+        let service = match root {
+            Some(root) => Arc::new(Subtree::new(service, root)) as _,
+            None => service,
+        };
+        Ok(Opened {
+            service,
+            within: file.map_err(|error| {
+                Error::new(realize_core::ErrorKind::Invalid, "the path").because(error)
+            })?,
+            client: Some(client),
+        })
+    }
+}
+
+/// Whether what is at `path` is one file, or the like, rather than a directory.
+async fn is_file(service: &dyn Service, path: &RelPath) -> Result<bool, Error> {
+    let list = List {
+        within: Some(path.clone()),
+        files: true,
+        ..List::default()
+    };
+    let page = service.list(list).await?;
+    let is_it = |entry: &realize_core::entry::Entry| {
+        entry.path == *path && !matches!(entry.kind, EntryKind::Directory { .. })
+    };
+    Ok(page.entries.iter().any(is_it))
 }
 
 impl Source {
     /// What `text` stands for; `what` is what the command calls it.
-    pub(crate) fn find(text: &OsStr, what: &str, config: &Config) -> Result<Self, Exit> {
-        let path = local_path(text, config)?;
+    pub(crate) fn find(
+        text: &OsStr,
+        what: &str,
+        config: &Config,
+        network: &Network<'_>,
+    ) -> Result<Self, Exit> {
+        match Location::parse(text, config)? {
+            Location::Path(path) => LocalSource::find(path, what).map(Self::Here),
+            Location::Peer {
+                peer,
+                directory,
+                within,
+            } => Ok(Self::There(RemoteEnd {
+                remote: network.remote(&peer, &directory)?,
+                within,
+            })),
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Result<Opened, Error> {
+        match self {
+            Self::Here(source) => Ok(Opened::here(source.open()?, source.within.clone())),
+            Self::There(remote) => remote.open_either().await,
+        }
+    }
+}
+
+impl Destination {
+    /// What `text` stands for, if files of `source` may go there.
+    pub(crate) fn find(
+        text: &OsStr,
+        source: &Source,
+        config: &Config,
+        network: &Network<'_>,
+    ) -> Result<Self, Exit> {
+        match Location::parse(text, config)? {
+            Location::Path(path) => LocalDestination::find(path, source).map(Self::Here),
+            Location::Peer {
+                peer,
+                directory,
+                within,
+            } => Ok(Self::There(RemoteEnd {
+                remote: network.remote(&peer, &directory)?,
+                within,
+            })),
+        }
+    }
+
+    /// Whether it has to be made first.
+    pub(crate) fn exists(&self) -> bool {
+        match self {
+            Self::Here(destination) => destination.exists,
+            Self::There(_) => true,
+        }
+    }
+
+    /// Opens it; a local one that does not exist is made first.
+    pub(crate) async fn open(&self) -> Result<Opened, Error> {
+        match self {
+            Self::Here(destination) => Ok(Opened::here(destination.open()?, None)),
+            Self::There(remote) => remote.open().await,
+        }
+    }
+}
+
+/// A source of this machine: a directory, and perhaps one file in it.
+#[derive(Debug)]
+pub(crate) struct LocalSource {
+    root: PathBuf,
+    within: Option<RelPath>,
+}
+
+impl LocalSource {
+    fn find(path: PathBuf, what: &str) -> Result<Self, Exit> {
         // A link to a directory is the directory; any other link is itself what is meant.
         let directory = fs::metadata(&path).is_ok_and(|metadata| metadata.is_dir());
         if directory {
@@ -47,22 +232,20 @@ impl Source {
         })
     }
 
-    pub(crate) fn open(&self) -> Result<LocalService, Exit> {
-        Ok(LocalService::open(&self.root, LocalOptions::default())?)
+    fn open(&self) -> Result<LocalService, Error> {
+        LocalService::open(&self.root, LocalOptions::default())
     }
 }
 
-/// A destination: a directory that exists, or will.
+/// A destination of this machine: a directory that exists, or will.
 #[derive(Debug)]
-pub(crate) struct Destination {
+pub(crate) struct LocalDestination {
     path: PathBuf,
     exists: bool,
 }
 
-impl Destination {
-    /// What `text` stands for, if files of `source` may go there.
-    pub(crate) fn find(text: &OsStr, source: &Source, config: &Config) -> Result<Self, Exit> {
-        let path = local_path(text, config)?;
+impl LocalDestination {
+    fn find(path: PathBuf, source: &Source) -> Result<Self, Exit> {
         let named = || format!("destination {}", shown(path.as_os_str()));
         let exists = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => true,
@@ -81,11 +264,13 @@ impl Destination {
             )));
         }
         let destination = Self { path, exists };
-        destination.check_apart(source)?;
+        if let Source::Here(source) = source {
+            destination.check_apart(source)?;
+        }
         Ok(destination)
     }
 
-    fn check_apart(&self, source: &Source) -> Result<(), Exit> {
+    fn check_apart(&self, source: &LocalSource) -> Result<(), Exit> {
         let existing = if self.exists {
             self.path.clone()
         } else {
@@ -107,13 +292,8 @@ impl Destination {
         )))
     }
 
-    /// Whether it has to be made.
-    pub(crate) fn exists(&self) -> bool {
-        self.exists
-    }
-
     /// Opens it; makes it first, durably, where it does not exist.
-    pub(crate) fn open(&self) -> Result<LocalService, Exit> {
+    fn open(&self) -> Result<LocalService, Error> {
         if !self.exists {
             let created = match fs::create_dir(&self.path) {
                 // Another move was faster; which of the two works here, the lease says.
@@ -125,10 +305,10 @@ impl Destination {
                 .and_then(|directory| directory.sync_all());
             made.map_err(|error| {
                 let path = shown(self.path.as_os_str());
-                Exit::other(format!("making the destination {path}: {error}"))
+                Error::io(format!("making the destination {path}"), error)
             })?;
         }
-        Ok(LocalService::open(&self.path, LocalOptions::default())?)
+        LocalService::open(&self.path, LocalOptions::default())
     }
 }
 
@@ -147,50 +327,12 @@ fn shares_mounts(one: &Path, other: &Path) -> bool {
     }
 }
 
-/// The path that `text` stands for: `PEER:DIRECTORY` is none, a name without slash may be that of
-/// a configured directory, and a slash at the end changes nothing.
-fn local_path(text: &OsStr, config: &Config) -> Result<PathBuf, Exit> {
-    let bytes = text.as_bytes();
-    let head = bytes.split(|&b| b == b'/').next().unwrap_or_default();
-    if let Some(colon) = head.iter().position(|&b| b == b':') {
-        let peer = shown(OsStr::from_bytes(head.get(..colon).unwrap_or_default()));
-        let path = shown(text);
-        let what = format!("`{peer}` is no peer: none is configured; write ./{path} for a file");
-        return Err(Exit::usage(what));
-    }
-    if bytes.is_empty() {
-        let names = listed(config.directories.keys().map(String::as_str));
-        let named = if names.is_empty() {
-            names
-        } else {
-            format!(" (there are {names})")
-        };
-        return Err(Exit::usage(format!(
-            "an empty path; give a path or a directory's name{named}"
-        )));
-    }
-    if let Some(directory) = text.to_str().and_then(|name| config.directories.get(name)) {
-        return Ok(directory.path.clone());
-    }
-    let end = bytes
-        .iter()
-        .rposition(|&b| b != b'/')
-        .map_or(1, |at| at + 1);
-    let path = bytes.get(..end).unwrap_or(bytes);
-    Ok(PathBuf::from(OsString::from_vec(path.to_vec())))
-}
-
-/// The directory that holds `path`.
-fn parent(path: &Path) -> PathBuf {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
-        Some(_) => PathBuf::from("."),
-        None => PathBuf::from("/"),
-    }
-}
-
 /// The two ends that were typed, or else configured.
-pub(crate) fn ends(typed: &Ends, config: &Config) -> Result<(Source, Destination), Exit> {
+pub(crate) fn ends(
+    typed: &Ends,
+    config: &Config,
+    network: &Network<'_>,
+) -> Result<(Source, Destination), Exit> {
     let section = &config.r#move;
     let source = named(typed.source.as_ref(), section.source.as_ref(), "source")?;
     let destination = named(
@@ -198,8 +340,8 @@ pub(crate) fn ends(typed: &Ends, config: &Config) -> Result<(Source, Destination
         section.destination.as_ref(),
         "destination",
     )?;
-    let source = Source::find(&source, "source", config)?;
-    let destination = Destination::find(&destination, &source, config)?;
+    let source = Source::find(&source, "source", config, network)?;
+    let destination = Destination::find(&destination, &source, config, network)?;
     Ok((source, destination))
 }
 

@@ -42,6 +42,13 @@ impl Exit {
         }
     }
 
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self {
+            code: code::CONFIGURATION,
+            message: Some(message.into()),
+        }
+    }
+
     /// An end of which everything has been said.
     pub(crate) fn silent(code: u8) -> Self {
         Self {
@@ -54,9 +61,15 @@ impl Exit {
         self.code
     }
 
-    pub(crate) fn print(&self) {
+    /// What is to be said last.
+    pub(crate) fn message(&self) -> &str {
+        self.message.as_deref().unwrap_or_default()
+    }
+
+    /// Says what is left to say, as `program`.
+    pub(crate) fn print(&self, program: &str) {
         if let Some(message) = &self.message {
-            crate::output::say(&format!("realize: {message}"));
+            crate::output::say(&format!("{program}: {message}"));
         }
     }
 }
@@ -68,17 +81,22 @@ impl From<ConfigError> for Exit {
         } else {
             code::CONFIGURATION
         };
-        let mut message = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(error) = cause {
-            message.push_str(&format!(": {error}"));
-            cause = error.source();
-        }
         Self {
             code,
-            message: Some(message),
+            message: Some(chain(&error)),
         }
     }
+}
+
+/// An error and its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    message
 }
 
 /// An error that ended a whole run.
@@ -99,6 +117,12 @@ impl From<Error> for Exit {
         let advice = match error.kind() {
             ErrorKind::Busy => "; try again when it has ended",
             ErrorKind::Denied => "; nothing was changed: see to the permissions and run it again",
+            ErrorKind::Forbidden => {
+                "; the sources are intact: see to keys and rights on both sides"
+            }
+            ErrorKind::Network | ErrorKind::Timeout => {
+                "; the sources are intact: run it again, it goes on where it was"
+            }
             _ => "",
         };
         Self {

@@ -1,60 +1,87 @@
-//! The command line of realize, as a library: [`main`] is all that its binary calls.
+//! The programs of realize, as a library: [`main_with`] and [`daemon_with`] are all that their
+//! binaries call, with the transports that they are to have.
 //!
-//! `args` is what may be typed; `location` says what SOURCE and DESTINATION stand for; `commands`
-//! carries out; `output` is what a person or a program gets to see; `exit` maps every end to the
-//! code that the contract names; `logging` sets up tracing.
+//! `args` is what may be typed; `location` says what SOURCE and DESTINATION stand for, `ends` opens
+//! them, `network` knows the peers and the transports; `commands` carries out, `retry` says when to
+//! try again; `output` is what a person or a program gets to see; `exit` maps every end to the code
+//! that the contract names; `logging` sets up tracing. `daemon` is the other program.
+//!
+//! Whoever has written a transport of their own makes both programs with it in a few lines:
+//!
+//! ```no_run
+//! use realize_channel::ChannelFactory as MyFactory;
+//! use realize_core::registry::TransportRegistry;
+//!
+//! fn main() -> std::process::ExitCode {
+//!     let transports = TransportRegistry::new().register(MyFactory);
+//!     match transports {
+//!         Ok(transports) => realize_cli::main_with(&transports),
+//!         Err(_) => std::process::ExitCode::FAILURE,
+//!     }
+//! }
+//! ```
 
 use std::process::ExitCode;
 
 use clap::Parser;
-use realize_channel::ChannelFactory;
 use realize_config::{Config, Environment, Overrides};
 use realize_core::registry::TransportRegistry;
 
 use args::{Arguments, Command, MoveArguments, Selection};
 use exit::Exit;
+use logging::Program;
 
 mod args;
 mod commands;
+mod daemon;
+mod ends;
 mod exit;
 mod location;
 mod logging;
 mod mounts;
+mod network;
 mod output;
+mod retry;
+
+pub use daemon::daemon_with;
+
+/// The transports that come with realize.
+pub fn default_transports() -> TransportRegistry {
+    TransportRegistry::new().with(realize_tcp::TcpFactory)
+}
 
 /// Runs the command that the process was started with, to its end.
-pub fn main() -> ExitCode {
+pub fn main_with(transports: &TransportRegistry) -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version go to standard output and are no error.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
-        }
+        Err(error) => return usage(&error),
     };
-    match run(arguments) {
+    match run(arguments, transports) {
         Ok(()) => ExitCode::SUCCESS,
         Err(exit) => {
-            exit.print();
+            exit.print("realize");
             ExitCode::from(exit.code())
         }
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Exit> {
+/// Says what is wrong with what was typed; help and version go to standard output and are no error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+}
+
+fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit> {
     let environment: Environment = std::env::vars_os().collect();
     let file = arguments.config.clone().or_else(|| environment.file());
     let overrides = overrides(&arguments);
-    let transports = TransportRegistry::new()
-        .register(ChannelFactory)
-        .map_err(|error| Exit::other(error.to_string()))?;
-    let config = Config::load(file.as_deref(), &environment, &overrides, &transports)?;
-    logging::start(&config.log, arguments.verbosity())?;
+    let config = Config::load(file.as_deref(), &environment, &overrides, transports)?;
+    logging::start(&config.log, Program::Command(arguments.verbosity()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
-    let ended = runtime.block_on(commands::run(&arguments.command, config));
+    let ended = runtime.block_on(commands::run(&arguments.command, &config, transports));
     // What a blocking thread has begun, it ends; but a sync that hangs holds up no signal.
     runtime.shutdown_timeout(commands::SHUTDOWN);
     ended
@@ -64,7 +91,8 @@ fn run(arguments: Arguments) -> Result<(), Exit> {
 fn overrides(arguments: &Arguments) -> Overrides {
     let overrides = Overrides::new()
         .text("log.level", "--log-level", arguments.log_level.clone())
-        .text("log.format", "--log-format", arguments.log_format.clone());
+        .text("log.format", "--log-format", arguments.log_format.clone())
+        .text("transport", "--transport", arguments.transport.clone());
     match &arguments.command {
         Command::Move(command) | Command::Copy(command) => move_overrides(overrides, command),
         Command::Verify(command) => selection(overrides, &command.selection).switch(
@@ -75,6 +103,7 @@ fn overrides(arguments: &Arguments) -> Overrides {
         Command::List(command) => {
             overrides.switch("move.json", "--json", command.json.then_some(true))
         }
+        Command::Keygen(_) | Command::Check | Command::Transports => overrides,
     }
 }
 
@@ -92,6 +121,7 @@ fn move_overrides(overrides: Overrides, command: &MoveArguments) -> Overrides {
             command.on_conflict.clone(),
         )
         .text("move.progress", "--progress", command.progress.clone())
+        .text("move.retries", "--retries", command.retries.clone())
         .switch(
             "move.keep_directories",
             "--keep-directories",

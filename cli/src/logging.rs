@@ -16,20 +16,35 @@ use tracing_subscriber::registry::LookupSpan;
 use crate::args::Verbosity;
 use crate::exit::Exit;
 
-/// What is logged unless it was said: what a person must know while it runs. Failures of single
-/// files are not among it, for they follow the summary.
-const DEFAULT: &str = "warn,realize::file=off";
+/// What the command logs unless it was said: what a person must know while it runs. Failures of
+/// single files are not among it, for they follow the summary.
+const COMMAND: &str = "warn,realize::file=off";
+/// What the daemon logs unless it was said.
+const DAEMON: &str = "info";
+/// What is not asked for with a level alone: how calls travel, and what TLS is doing.
+const NOT_MEANT: [&str; 3] = ["tarpc=error", "rustls=error", "opentelemetry=error"];
+
+/// Who logs.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Program {
+    /// `realize`, with what was typed of how much is to be said.
+    Command(Verbosity),
+    /// `realized`.
+    Daemon,
+}
 
 /// Starts logging for this process.
-pub(crate) fn start(log: &Log, verbosity: Verbosity) -> Result<(), Exit> {
-    let level = match (&log.level, verbosity) {
-        (_, Verbosity { verbose: 1, .. }) => "info",
-        (_, Verbosity { verbose: 2.., .. }) => "debug",
+pub(crate) fn start(log: &Log, program: Program) -> Result<(), Exit> {
+    let level = match (&log.level, program) {
+        (_, Program::Command(Verbosity { verbose: 1, .. })) => "info",
+        (_, Program::Command(Verbosity { verbose: 2.., .. })) => "debug",
         (Some(level), _) => level,
-        (None, Verbosity { quiet: true, .. }) => "off",
-        (None, _) => DEFAULT,
+        (None, Program::Command(Verbosity { quiet: true, .. })) => "off",
+        (None, Program::Command(_)) => COMMAND,
+        (None, Program::Daemon) => DAEMON,
     };
-    let filter = EnvFilter::try_new(level)
+    // What is said of a target by name counts, whoever says it last.
+    let filter = EnvFilter::try_new(format!("{},{level}", NOT_MEANT.join(",")))
         .map_err(|error| Exit::usage(format!("the log level `{level}`: {error}")))?;
     let terminal = stderr().is_terminal();
     let format = log.format.unwrap_or(if terminal {

@@ -71,6 +71,11 @@ impl Config {
         self.origins.text()
     }
 
+    /// Whether the transports' tables hold the same as those of `other`.
+    pub fn same_transport_tables(&self, other: &Self) -> bool {
+        transport_tables(self.text()) == transport_tables(other.text())
+    }
+
     /// The error that the value of `key` is wrong, which only a program could find out: a key
     /// that its transport refuses, for instance. It says where the value was given.
     ///
@@ -80,6 +85,11 @@ impl Config {
     pub fn fault(&self, key: &[&str], message: String) -> ConfigError {
         self.origins.fault(key, message)
     }
+}
+
+fn transport_tables(text: &str) -> Option<toml::Value> {
+    // A text that is no TOML was never loaded.
+    text.parse::<toml::Table>().ok()?.remove("transports")
 }
 
 /// `[identity]`: who this machine is.

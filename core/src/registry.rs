@@ -189,6 +189,13 @@ impl TransportRegistry {
         Ok(self)
     }
 
+    /// Adds a transport, in the place of one of that name if there is one.
+    #[must_use]
+    pub fn with(mut self, factory: impl TransportFactory + 'static) -> Self {
+        self.factories.insert(factory.name(), Box::new(factory));
+        self
+    }
+
     /// The names, sorted.
     pub fn names(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.factories.keys().copied()

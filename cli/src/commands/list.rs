@@ -3,30 +3,33 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use realize_config::Config;
-use realize_core::Service;
 use realize_core::entry::{Entry, EntryKind, Timestamp};
 use realize_core::path::Escaped;
 use realize_core::service::List;
 use serde_json::json;
 
 use crate::args::ListArguments;
+use crate::ends::Source;
 use crate::exit::{Exit, code};
-use crate::location::Source;
+use crate::network::Network;
 use crate::output::{print, say, size};
 
-pub(crate) async fn run(arguments: &ListArguments, config: &Config) -> Result<(), Exit> {
-    let source = Source::find(&arguments.location, "the directory", config)?;
-    let service = source.open()?;
-    let within = source.within.clone();
+pub(crate) async fn run(
+    arguments: &ListArguments,
+    config: &Config,
+    network: &Network<'_>,
+) -> Result<(), Exit> {
+    let source = Source::find(&arguments.location, "the directory", config, network)?;
+    let opened = source.open().await?;
     let mut list = List {
-        within,
+        within: opened.within.clone(),
         files: true,
         directories: true,
         cursor: None,
     };
     let mut failed = false;
     loop {
-        let page = service.list(list.clone()).await?;
+        let page = opened.service.list(list.clone()).await?;
         list.cursor = page.next;
         for entry in &page.entries {
             print(&if config.r#move.json {
@@ -47,6 +50,7 @@ pub(crate) async fn run(arguments: &ListArguments, config: &Config) -> Result<()
             break;
         }
     }
+    opened.close().await;
     if failed {
         Err(Exit::silent(code::OTHER))
     } else {

@@ -3,24 +3,40 @@
 use std::time::Duration;
 
 use realize_config::Config;
+use realize_core::engine::Mode;
+use realize_core::registry::TransportRegistry;
 
 use crate::args::Command;
 use crate::exit::Exit;
+use crate::network::Network;
 
+mod check;
+mod keygen;
 mod list;
 mod transfer;
+mod transports;
 mod verify;
 
 /// How long the end of what blocking threads have begun is waited for.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
 
 /// Runs a command to its end.
-pub(crate) async fn run(command: &Command, config: Config) -> Result<(), Exit> {
-    use realize_core::engine::Mode;
+pub(crate) async fn run(
+    command: &Command,
+    config: &Config,
+    transports: &TransportRegistry,
+) -> Result<(), Exit> {
+    let network = || Network::new(config, transports);
     match command {
-        Command::Move(arguments) => transfer::run(Mode::Move, arguments, &config).await,
-        Command::Copy(arguments) => transfer::run(Mode::Copy, arguments, &config).await,
-        Command::Verify(arguments) => verify::run(arguments, &config).await,
-        Command::List(arguments) => list::run(arguments, &config).await,
+        Command::Move(arguments) => transfer::run(Mode::Move, arguments, config, &network()?).await,
+        Command::Copy(arguments) => transfer::run(Mode::Copy, arguments, config, &network()?).await,
+        Command::Verify(arguments) => verify::run(arguments, config, &network()?).await,
+        Command::List(arguments) => list::run(arguments, config, &network()?).await,
+        Command::Keygen(arguments) => keygen::run(arguments, config),
+        Command::Check => check::run(config, transports).await,
+        Command::Transports => {
+            transports::run(transports);
+            Ok(())
+        }
     }
 }

@@ -4,45 +4,50 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use realize_config::Config;
+use realize_core::Error;
 use realize_core::engine::{
-    Event, Filter, Mode, MoveOptions, Observer, OnConflict, move_files, preview_files,
+    Broken, Event, Filter, Mode, MoveOptions, Observer, OnConflict, Report, Stopped, move_files,
+    preview_files,
 };
-use realize_core::{LocalService, Service};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::MoveArguments;
+use crate::ends::{Destination, Source, ends};
 use crate::exit::{Exit, Interruption, of_report};
-use crate::location::{Source, ends};
+use crate::network::Network;
 use crate::output::files::{JsonFiles, LineFiles, Words, json_summary};
 use crate::output::{progress, summary};
+use crate::retry::Retries;
 
 pub(crate) async fn run(
     mode: Mode,
     arguments: &MoveArguments,
     config: &Config,
+    network: &Network<'_>,
 ) -> Result<(), Exit> {
-    let (source, destination) = ends(&arguments.ends, config)?;
-    let options = options(mode, &source, config)?;
-    let from = source.open()?;
+    let (source, destination) = ends(&arguments.ends, config, network)?;
+    let options = options(mode, config)?;
+    let transfer = Transfer {
+        source,
+        destination,
+        options,
+        config,
+        quiet: arguments.verbosity.quiet,
+    };
     if arguments.dry_run {
-        let to = destination
-            .exists()
-            .then(|| destination.open())
-            .transpose()?;
-        return preview(&from, to.as_ref(), &options, arguments, config).await;
+        transfer.preview().await
+    } else {
+        transfer.carry_out().await
     }
-    let ends = (from, destination.open()?);
-    carry_out(ends, options, arguments, config).await
 }
 
 /// The engine's options for what the configuration and the flags say.
-pub(super) fn options(mode: Mode, source: &Source, config: &Config) -> Result<MoveOptions, Exit> {
+pub(super) fn options(mode: Mode, config: &Config) -> Result<MoveOptions, Exit> {
     let section = &config.r#move;
     let filter = Filter::new(&section.include, &section.exclude)
         .map_err(|error| Exit::usage(error.to_string()))?;
     Ok(MoveOptions {
-        within: source.within.clone(),
         filter,
         min_age: section.min_age,
         on_conflict: match section.on_conflict {
@@ -66,83 +71,156 @@ fn holder() -> String {
     format!("realize, process {} on {host}", std::process::id())
 }
 
-async fn preview(
-    source: &LocalService,
-    destination: Option<&LocalService>,
-    options: &MoveOptions,
-    arguments: &MoveArguments,
-    config: &Config,
-) -> Result<(), Exit> {
-    let verb = if options.mode == Mode::Move {
-        "move"
-    } else {
-        "copy"
-    };
-    let words = Words {
-        done: if options.mode == Mode::Move {
-            "would move"
-        } else {
-            "would copy"
-        },
-        identical: "would compare",
-        failed: "would fail",
-    };
-    let started = Instant::now();
-    let destination = destination.map(|service| service as &dyn Service);
-    let report = if config.r#move.json {
-        preview_files(source, destination, options, &JsonFiles(words)).await?
-    } else {
-        preview_files(source, destination, options, &LineFiles(words)).await?
-    };
-    if config.r#move.json {
-        json_summary(&report, started.elapsed());
-    }
-    summary::of_preview(verb, &report, arguments.verbosity.quiet);
-    of_report(&report, None)
+/// A move, or a copy, and its two ends.
+struct Transfer<'a> {
+    source: Source,
+    destination: Destination,
+    options: MoveOptions,
+    config: &'a Config,
+    quiet: bool,
 }
 
-async fn carry_out(
-    (source, destination): (LocalService, LocalService),
-    options: MoveOptions,
-    arguments: &MoveArguments,
-    config: &Config,
-) -> Result<(), Exit> {
-    let (verb, done) = match options.mode {
-        Mode::Move => ("Moved", "moved"),
-        Mode::Copy => ("Copied", "copied"),
-    };
-    let section = &config.r#move;
-    let quiet = arguments.verbosity.quiet;
-    let words = Words {
-        done,
-        identical: "identical",
-        failed: "failed",
-    };
-    let shown = Arc::new(Watch {
-        progress: progress::observer(section.progress, quiet),
-        json: section.json.then_some(JsonFiles(words)),
-    });
-    let cancel = CancellationToken::new();
-    let interruption = Interruptions::watch(&cancel, section.max_duration)?;
-    let started = Instant::now();
-    let observer: Arc<dyn Observer> = Arc::clone(&shown) as _;
-    let ended = move_files(
-        Arc::new(source),
-        Arc::new(destination),
-        options,
-        observer,
-        cancel,
-    )
-    .await;
-    if let Some(progress) = &shown.progress {
-        progress.end();
+impl Transfer<'_> {
+    async fn preview(self) -> Result<(), Exit> {
+        let is_move = self.options.mode == Mode::Move;
+        let (verb, done) = if is_move {
+            ("move", "would move")
+        } else {
+            ("copy", "would copy")
+        };
+        let words = Words {
+            done,
+            identical: "would compare",
+            failed: "would fail",
+        };
+        let json = self.config.r#move.json;
+        let started = Instant::now();
+        let source = self.source.open().await?;
+        let destination = if self.destination.exists() {
+            Some(self.destination.open().await?)
+        } else {
+            None
+        };
+        let options = MoveOptions {
+            within: source.within.clone(),
+            ..self.options
+        };
+        let observer: &dyn Observer = if json {
+            &JsonFiles(words)
+        } else {
+            &LineFiles(words)
+        };
+        let to = destination.as_ref().map(|opened| &*opened.service);
+        let report = preview_files(&*source.service, to, &options, observer).await?;
+        source.close().await;
+        if let Some(destination) = destination {
+            destination.close().await;
+        }
+        if json {
+            json_summary(&report, started.elapsed());
+        }
+        summary::of_preview(verb, &report, self.quiet);
+        of_report(&report, None)
     }
-    let report = ended?;
-    if section.json {
-        json_summary(&report, started.elapsed());
+
+    /// Moves, and goes on where it was when the network interrupts.
+    async fn carry_out(self) -> Result<(), Exit> {
+        let section = &self.config.r#move;
+        let cancel = CancellationToken::new();
+        let interruption = Interruptions::watch(&cancel, section.max_duration)?;
+        let started = Instant::now();
+        let mut retries = Retries::new(section);
+        let mut before = Report::default();
+        let ended = loop {
+            let Broken { error, report } = match self.attempt(&cancel).await {
+                Ok(report) => break Ok(report.following(&before)),
+                Err(broken) => broken,
+            };
+            let progressed = report.sent > 0 || report.done > 0;
+            before = report.following(&before);
+            let delay = Some(error.kind())
+                .filter(|kind| kind.is_retryable())
+                .and_then(|_| retries.next(progressed));
+            let Some(delay) = delay else {
+                break Err(error);
+            };
+            tracing::warn!(
+                event = "run.retrying",
+                attempt = retries.attempt(),
+                delay = delay.as_secs_f64(),
+                cause = %error.chain()
+            );
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = cancel.cancelled() => {
+                    before.stopped = Some(Stopped::Cancelled);
+                    break Ok(before.clone());
+                }
+            }
+        };
+        let report = ended.as_ref().unwrap_or(&before);
+        if section.json {
+            json_summary(report, started.elapsed());
+        }
+        if ended.is_ok() || report.done > 0 || report.sent > 0 {
+            let verb = match self.options.mode {
+                Mode::Move => "Moved",
+                Mode::Copy => "Copied",
+            };
+            summary::of_move(verb, report, started.elapsed(), self.quiet);
+        }
+        of_report(&ended?, interruption.get())
     }
-    summary::of_move(verb, &report, started.elapsed(), quiet);
-    of_report(&report, interruption.get())
+
+    /// One try, from opening both ends to closing them.
+    async fn attempt(&self, cancel: &CancellationToken) -> Result<Report, Broken> {
+        let opening = async {
+            let source = self.source.open().await?;
+            let destination = self.destination.open().await?;
+            Ok::<_, Error>((source, destination))
+        };
+        let (source, destination) = tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                return Ok(Report {
+                    stopped: Some(Stopped::Cancelled),
+                    ..Report::default()
+                });
+            }
+            opened = opening => opened?,
+        };
+        let section = &self.config.r#move;
+        let words = Words {
+            done: match self.options.mode {
+                Mode::Move => "moved",
+                Mode::Copy => "copied",
+            },
+            identical: "identical",
+            failed: "failed",
+        };
+        let shown = Arc::new(Watch {
+            progress: progress::observer(section.progress, self.quiet),
+            json: section.json.then_some(JsonFiles(words)),
+        });
+        let options = MoveOptions {
+            within: source.within.clone(),
+            ..self.options.clone()
+        };
+        let ended = move_files(
+            Arc::clone(&source.service),
+            Arc::clone(&destination.service),
+            options,
+            Arc::clone(&shown) as _,
+            cancel.clone(),
+        )
+        .await;
+        if let Some(progress) = &shown.progress {
+            progress.end();
+        }
+        source.close().await;
+        destination.close().await;
+        ended
+    }
 }
 
 /// All that watches a move.

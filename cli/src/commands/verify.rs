@@ -7,23 +7,29 @@ use realize_core::engine::{Mode, verify_files};
 
 use super::transfer::options;
 use crate::args::VerifyArguments;
+use crate::ends::ends;
 use crate::exit::{Exit, code};
-use crate::location::ends;
+use crate::network::Network;
 use crate::output::files::{Differences, JsonFiles, Words, json_verify_summary};
 use crate::output::summary;
 
-pub(crate) async fn run(arguments: &VerifyArguments, config: &Config) -> Result<(), Exit> {
+pub(crate) async fn run(
+    arguments: &VerifyArguments,
+    config: &Config,
+    network: &Network<'_>,
+) -> Result<(), Exit> {
     let section = &config.r#move;
-    let (source, destination) = ends(&arguments.ends, config)?;
+    let (source, destination) = ends(&arguments.ends, config, network)?;
     if !destination.exists() {
         return Err(Exit::usage(
             "the destination does not exist; nothing was compared",
         ));
     }
-    let mut options = options(Mode::Copy, &source, config)?;
+    let mut options = options(Mode::Copy, config)?;
     // Whatever its age, a file can be compared.
     options.min_age = std::time::Duration::ZERO;
-    let (from, to) = (source.open()?, destination.open()?);
+    let (from, to) = (source.open().await?, destination.open().await?);
+    options.within.clone_from(&from.within);
     let started = Instant::now();
     let report = if section.json {
         let words = Words {
@@ -31,10 +37,12 @@ pub(crate) async fn run(arguments: &VerifyArguments, config: &Config) -> Result<
             identical: "same",
             failed: "different",
         };
-        verify_files(&from, &to, &options, &JsonFiles(words)).await?
+        verify_files(&*from.service, &*to.service, &options, &JsonFiles(words)).await?
     } else {
-        verify_files(&from, &to, &options, &Differences).await?
+        verify_files(&*from.service, &*to.service, &options, &Differences).await?
     };
+    from.close().await;
+    to.close().await;
     if section.json {
         json_verify_summary(&report, started.elapsed());
     }

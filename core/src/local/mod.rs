@@ -48,6 +48,7 @@ mod opened;
 mod os;
 mod partial;
 mod place;
+mod probe;
 mod state;
 mod sweep;
 mod version;

@@ -31,7 +31,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("realize-config", &["realize-core"]),
     (
         "realize-cli",
-        &["realize-channel", "realize-config", "realize-core"],
+        &[
+            "realize-config",
+            "realize-core",
+            "realize-rpc",
+            "realize-tcp",
+            "realize-tls",
+        ],
     ),
     ("realize-test-kit", &["realize-core"]),
 ];

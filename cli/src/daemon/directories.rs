@@ -1,0 +1,140 @@
+//! The directories that are served, and what each peer may do in them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use async_trait::async_trait;
+use realize_config::Config;
+use realize_core::access::{AccessPolicy, Grant, Guarded, InvalidPolicy, Right};
+use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::path::Escaped;
+use realize_core::transport::PeerId;
+use realize_core::{LocalOptions, LocalService};
+use realize_rpc::{Directories, MAX_GRANTS, Opened};
+
+/// What is served, to whom.
+#[derive(Debug, Default)]
+pub(super) struct Served {
+    policy: AccessPolicy,
+    current: RwLock<Current>,
+}
+
+/// What a reload replaces.
+#[derive(Debug, Default)]
+struct Current {
+    paths: BTreeMap<String, PathBuf>,
+    /// What this machine calls each peer.
+    names: HashMap<PeerId, String>,
+}
+
+impl Served {
+    /// Serves what `config` says from now on, to `peers` by their names in it. Sessions that stand
+    /// keep the path that they were opened with; rights apply to their next call.
+    pub(super) fn replace(
+        &self,
+        config: &Config,
+        peers: &BTreeMap<String, PeerId>,
+    ) -> std::result::Result<(), InvalidPolicy> {
+        let grants = config.directories.iter().flat_map(|(directory, section)| {
+            section.allow.iter().filter_map(|(peer, rights)| {
+                Some(Grant {
+                    directory: directory.clone(),
+                    peer: peers.get(peer)?.clone(),
+                    rights: rights.iter().copied().map(right).collect(),
+                })
+            })
+        });
+        self.policy.replace(grants)?;
+        let paths = config.directories.iter();
+        *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current {
+            paths: paths
+                .map(|(name, section)| (name.clone(), section.path.clone()))
+                .collect(),
+            names: peers
+                .iter()
+                .map(|(name, id)| (id.clone(), name.clone()))
+                .collect(),
+        };
+        Ok(())
+    }
+
+    fn current(&self) -> RwLockReadGuard<'_, Current> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What this machine calls a peer.
+    pub(super) fn name(&self, peer: &PeerId) -> Option<String> {
+        self.current().names.get(peer).cloned()
+    }
+
+    /// Every directory, by name.
+    pub(super) fn paths(&self) -> BTreeMap<String, PathBuf> {
+        self.current().paths.clone()
+    }
+}
+
+#[async_trait]
+impl Directories for Served {
+    async fn open(&self, peer: &PeerId, directory: &str) -> Result<Opened> {
+        let rights = self.policy.rights(peer, directory);
+        let path = self.current().paths.get(directory).cloned();
+        let Some(path) = path.filter(|_| !rights.is_empty()) else {
+            let name = self.name(peer);
+            let directory = Escaped(directory.as_bytes());
+            tracing::warn!(
+                event = "access.denied",
+                peer = name.as_deref().unwrap_or(peer.as_str()),
+                directory = %directory,
+                operation = "open"
+            );
+            let what = format!("no directory `{directory}` is served to this machine");
+            return Err(Error::new(ErrorKind::Forbidden, what));
+        };
+        let options = LocalOptions {
+            peer: peer.clone(),
+            ..LocalOptions::default()
+        };
+        let opening = tokio::task::spawn_blocking(move || LocalService::open(&path, options));
+        let opened = opening
+            .await
+            .map_err(|error| Error::new(ErrorKind::Io, "opening a directory").because(error))?;
+        let local = opened.map_err(|error| {
+            // Where it lies here is none of the peer's business.
+            tracing::error!(event = "directory.failed", directory, reason = %error.chain());
+            Error::new(
+                error.kind(),
+                format!("the directory `{directory}` cannot be opened there"),
+            )
+        })?;
+        let guarded = Guarded::new(
+            Arc::new(local),
+            self.policy.clone(),
+            peer.clone(),
+            directory,
+        );
+        Ok(Opened {
+            service: Arc::new(guarded),
+            grants: rights.iter().map(|right| right.to_string()).collect(),
+        })
+    }
+
+    fn overview(&self, peer: &PeerId) -> Vec<String> {
+        let current = self.current();
+        let granted = current.paths.keys().filter_map(|directory| {
+            let rights = self.policy.rights(peer, directory);
+            (!rights.is_empty()).then(|| format!("{directory}: {rights}"))
+        });
+        granted.take(MAX_GRANTS).collect()
+    }
+}
+
+fn right(right: realize_config::Right) -> Right {
+    match right {
+        realize_config::Right::List => Right::List,
+        realize_config::Right::Read => Right::Read,
+        realize_config::Right::Write => Right::Write,
+        realize_config::Right::Replace => Right::Replace,
+        realize_config::Right::Delete => Right::Delete,
+    }
+}

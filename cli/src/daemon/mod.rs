@@ -1,0 +1,218 @@
+//! The daemon `realized`: serves the configured directories to the peers that may have them.
+//!
+//! `serving` accepts connections and hands them to the server; `directories` opens what a peer asks
+//! for, as far as it may; `reload` takes a changed configuration in; `sweep` removes partials that
+//! nobody came back for; `rejections` keeps the log readable when strangers knock.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::Parser;
+use realize_config::{Config, Environment, Overrides};
+use realize_core::registry::TransportRegistry;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::exit::Exit;
+use crate::logging::{self, Program};
+use crate::network::Network;
+use crate::output::print;
+
+mod directories;
+mod rejections;
+mod reload;
+mod serving;
+mod sweep;
+
+use directories::Served;
+use serving::Serving;
+
+/// How long what is under way may take to end once the daemon is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Serves directories to other machines, for realize to move files from and to.
+///
+/// It reads [identity], [listen], [directories] and [peers] of the configuration, prints a line for
+/// each address that it listens at, and runs until SIGTERM; SIGHUP has it read the configuration
+/// again.
+#[derive(Debug, Parser)]
+#[command(name = "realized", version, max_term_width = 100)]
+struct Arguments {
+    /// The configuration file [default: $REALIZE_CONFIG, or ~/.config/realize/realize.toml if it
+    /// exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, trace, or per target [default: info]
+    #[arg(long, value_name = "L")]
+    log_level: Option<String>,
+    /// How to log: human, logfmt or json [default: human on a terminal, otherwise logfmt]
+    #[arg(long, value_name = "F")]
+    log_format: Option<String>,
+}
+
+/// Where the configuration comes from, at the start and at every reload.
+pub(crate) struct Origin<'a> {
+    file: Option<PathBuf>,
+    environment: Environment,
+    overrides: Overrides,
+    registry: &'a TransportRegistry,
+}
+
+impl Origin<'_> {
+    fn load(&self) -> Result<Config, Exit> {
+        let file = self.file.as_deref();
+        Ok(Config::load(
+            file,
+            &self.environment,
+            &self.overrides,
+            self.registry,
+        )?)
+    }
+}
+
+/// Runs the daemon that the process was started as, to its end.
+pub fn daemon_with(registry: &TransportRegistry) -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return crate::usage(&error),
+    };
+    match run(arguments, std::env::vars_os(), registry) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => {
+            exit.print("realized");
+            ExitCode::from(exit.code())
+        }
+    }
+}
+
+fn run(
+    arguments: Arguments,
+    variables: impl IntoIterator<Item = (OsString, OsString)>,
+    registry: &TransportRegistry,
+) -> Result<(), Exit> {
+    let environment: Environment = variables.into_iter().collect();
+    let file = arguments.config.or_else(|| environment.file());
+    let overrides = Overrides::new()
+        .text("log.level", "--log-level", arguments.log_level)
+        .text("log.format", "--log-format", arguments.log_format);
+    let origin = Origin {
+        file,
+        environment,
+        overrides,
+        registry,
+    };
+    let config = origin.load()?;
+    logging::start(&config.log, Program::Daemon)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
+    let ended = runtime.block_on(serve(&origin, config));
+    runtime.shutdown_timeout(GRACE);
+    ended
+}
+
+/// Serves until a signal says to stop.
+async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
+    if config.listen.is_empty() {
+        let what = "nothing to listen at: set addresses in [listen] of the configuration";
+        return Err(Exit::configuration(what));
+    }
+    // Before anything can be sent to us.
+    let mut signals = Signals::new()?;
+    let network = Network::new(&config, origin.registry)?;
+    let served = Arc::new(Served::default());
+    served
+        .replace(&config, network.peers())
+        .map_err(|error| Exit::configuration(error.to_string()))?;
+    let tasks = TaskTracker::new();
+    let stop = CancellationToken::new();
+    let serving = Arc::new(Serving::new(Arc::clone(&served), network.known().clone()));
+    let mut listening = Vec::new();
+    for listen in &config.listen {
+        let transport = network.transport(&listen.transport)?;
+        let listener = transport.listen(&listen.endpoint).await.map_err(|error| {
+            let (name, error) = (&listen.transport, crate::exit::chain(&error));
+            tracing::error!(event = "listener.failed", transport = name, error);
+            Exit::other(format!("listening on {name} {error}"))
+        })?;
+        listening.push((listen.transport.clone(), listener));
+    }
+    tracing::info!(
+        event = "daemon.started",
+        version = env!("CARGO_PKG_VERSION"),
+        config = config
+            .file
+            .as_deref()
+            .map(|file| file.display().to_string()),
+        listeners = listening.len(),
+        directories = config.directories.len()
+    );
+    for (transport, listener) in listening {
+        let address = listener.endpoint();
+        print(&format!("listening on {transport} {address}"));
+        tracing::info!(event = "daemon.listening", transport, address = %address);
+        tasks.spawn(Arc::clone(&serving).accept(transport, listener, tasks.clone(), stop.clone()));
+    }
+    tasks.spawn(sweep::keep_swept(Arc::clone(&served), stop.clone()));
+    // Fails where no systemd waits for it.
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    let mut current = config.clone();
+    while let Some(Wanted::Reload) = signals.next().await {
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
+        match reload::reload(origin, &current, &serving) {
+            Ok(config) => current = config,
+            Err(exit) => tracing::error!(event = "config.rejected", reason = exit.message()),
+        }
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+    }
+    let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+    tracing::info!(event = "daemon.stopping");
+    stop.cancel();
+    serving.drain();
+    tasks.close();
+    if tokio::time::timeout(GRACE, tasks.wait()).await.is_err() {
+        tracing::warn!(
+            event = "daemon.cut",
+            reason = "connections that did not end in time are cut; what they moved is safe"
+        );
+    }
+    Ok(())
+}
+
+/// What a signal wants.
+enum Wanted {
+    Reload,
+    Stop,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Exit> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Exit::other(format!("listening for signals: {error}")))
+        };
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Option<Wanted> {
+        tokio::select! {
+            _ = self.terminate.recv() => Some(Wanted::Stop),
+            _ = self.interrupt.recv() => Some(Wanted::Stop),
+            _ = self.hangup.recv() => Some(Wanted::Reload),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! SIGHUP: a changed configuration, as far as it can be taken in while running.
+//!
+//! That is peers, directories and rights: peers that are gone are cut at once, rights apply to the
+//! next call. What listens, with which key, and what is logged, stays as it is: a change of it
+//! refuses the whole reload, as does anything wrong with the configuration.
+
+use realize_config::Config;
+
+use super::Origin;
+use super::serving::Serving;
+use crate::exit::Exit;
+use crate::network::peers;
+
+/// Takes the configuration in, as it is now; answers it.
+///
+/// # Errors
+/// Why it was refused; then nothing has changed.
+pub(super) fn reload(
+    origin: &Origin<'_>,
+    current: &Config,
+    serving: &Serving,
+) -> Result<Config, Exit> {
+    let new = origin.load()?;
+    for (key, same) in [
+        ("identity", new.identity == current.identity),
+        ("listen", new.listen == current.listen),
+        ("log", new.log == current.log),
+        ("transports", new.same_transport_tables(current)),
+    ] {
+        if !same {
+            let what = format!("[{key}] has changed: restart needed; nothing was changed");
+            return Err(Exit::configuration(what));
+        }
+    }
+    let peers = peers(&new)?;
+    let invalid = |error: &dyn std::fmt::Display| Exit::configuration(error.to_string());
+    // The rights first: who is let in by the second may do what the first says.
+    serving
+        .served
+        .replace(&new, &peers)
+        .map_err(|error| invalid(&error))?;
+    serving
+        .known
+        .replace(peers.values().cloned())
+        .map_err(|error| invalid(&error))?;
+    serving.cut_unknown();
+    tracing::info!(
+        event = "config.reloaded",
+        peers = peers.len(),
+        directories = new.directories.len()
+    );
+    Ok(new)
+}

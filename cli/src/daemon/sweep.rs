@@ -1,0 +1,47 @@
+//! Removing partials that nobody came back for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use realize_core::{LocalOptions, LocalService};
+use tokio_util::sync::CancellationToken;
+
+use super::directories::Served;
+
+/// How old a partial may get.
+const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+/// How often there is a look.
+const INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
+/// Sweeps every directory, now and then once a day, until it is told to stop.
+pub(super) async fn keep_swept(served: Arc<Served>, stop: CancellationToken) {
+    loop {
+        let sweeping = sweep_all(&served);
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = sweeping => {}
+        }
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(INTERVAL) => {}
+        }
+    }
+}
+
+async fn sweep_all(served: &Served) {
+    for (directory, path) in served.paths() {
+        let swept = match LocalService::open(&path, LocalOptions::default()) {
+            Ok(service) => service.sweep(MAX_AGE).await,
+            Err(error) => Err(error),
+        };
+        match swept {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(event = "partial.expired", directory, count),
+            Err(error) => tracing::warn!(
+                event = "sweep.failed",
+                directory,
+                reason = %error.chain()
+            ),
+        }
+    }
+}
