@@ -20,6 +20,7 @@ mod killed;
 mod leases;
 mod memory;
 mod mounts;
+mod network;
 mod output;
 mod overlapping;
 mod permissions;

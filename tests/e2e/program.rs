@@ -24,7 +24,26 @@ where
     I: IntoIterator<Item = A>,
     A: AsRef<OsStr>,
 {
+    program(env!("CARGO_BIN_EXE_realize"), arguments)
+}
+
+/// `realized` with these arguments.
+pub(crate) fn realized<I, A>(arguments: I) -> Program
+where
+    I: IntoIterator<Item = A>,
+    A: AsRef<OsStr>,
+{
+    program(env!("CARGO_BIN_EXE_realized"), arguments)
+}
+
+fn program<I, A>(file: &'static str, arguments: I) -> Program
+where
+    I: IntoIterator<Item = A>,
+    A: AsRef<OsStr>,
+{
     Program {
+        file,
+        variables: Vec::new(),
         arguments: arguments
             .into_iter()
             .map(|a| a.as_ref().to_owned())
@@ -38,7 +57,9 @@ where
 /// A run that is prepared.
 #[must_use]
 pub(crate) struct Program {
+    file: &'static str,
     arguments: Vec<OsString>,
+    variables: Vec<(OsString, OsString)>,
     nobody: bool,
     mounts: Option<(String, Vec<OsString>)>,
     directory: Option<PathBuf>,
@@ -83,6 +104,12 @@ impl Program {
         self
     }
 
+    /// Runs it with this variable in its environment.
+    pub(crate) fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.variables.push((name.into(), value.as_ref().to_owned()));
+        self
+    }
+
     /// Runs it in this directory.
     pub(crate) fn in_directory(mut self, directory: &Path) -> Self {
         self.directory = Some(directory.to_path_buf());
@@ -111,7 +138,7 @@ impl Program {
             copy = Some(directory);
             line.push(program.into());
         } else {
-            line.push(env!("CARGO_BIN_EXE_realize").into());
+            line.push(self.file.into());
         }
         line.extend(self.arguments);
 
@@ -130,6 +157,7 @@ impl Program {
                 command.env_remove(name);
             }
         }
+        command.envs(self.variables);
         if let Some((_, paths)) = &self.mounts {
             for (letter, path) in ('A'..='Z').zip(paths) {
                 command.env(letter.to_string(), path);
@@ -218,6 +246,16 @@ impl Running {
 
     pub(crate) fn resume(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// What it has written to standard output so far.
+    pub(crate) fn stdout_so_far(&self) -> String {
+        fs::read_to_string(self.stdout.path()).unwrap()
+    }
+
+    /// What it has written to standard error so far.
+    pub(crate) fn stderr_so_far(&self) -> String {
+        fs::read_to_string(self.stderr.path()).unwrap()
     }
 
     pub(crate) fn ended(&mut self) -> bool {

@@ -1,0 +1,183 @@
+//! Two machines in one temporary directory: `nas`, which runs the daemon, and `cam`, which dials it.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::program::{Outcome, Program, Running, realize, realized, wait_until};
+
+/// Every right.
+pub(crate) const EVERYTHING: &[&str] = &["list", "read", "write", "replace", "delete"];
+/// How long the daemon may take to listen.
+const LISTENING: Duration = Duration::from_secs(30);
+
+/// The two machines. The nas serves `inbox` and, without any right for the cam, `private`.
+pub(crate) struct Machines {
+    directory: TempDir,
+    nas_key: String,
+    cam_key: String,
+}
+
+impl Machines {
+    /// Keys and directories; no daemon runs yet.
+    pub(crate) fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["nas", "cam", "inbox", "private", "source"] {
+            fs::create_dir(directory.path().join(name)).unwrap();
+        }
+        let key = |name: &str| {
+            let file = directory.path().join(name).join("key.pem");
+            let made = realize(["keygen"]).with([file]).run().expect(0);
+            made.stdout_text().trim().to_owned()
+        };
+        let (nas_key, cam_key) = (key("nas"), key("cam"));
+        Self {
+            directory,
+            nas_key,
+            cam_key,
+        }
+    }
+
+    /// A path in the directory that holds everything.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// What the nas serves to the cam.
+    pub(crate) fn inbox(&self) -> PathBuf {
+        self.path("inbox")
+    }
+
+    /// A directory of the cam.
+    pub(crate) fn source(&self) -> PathBuf {
+        self.path("source")
+    }
+
+    /// The public key of the nas.
+    pub(crate) fn nas_key(&self) -> &str {
+        &self.nas_key
+    }
+
+    /// The public key of the cam.
+    pub(crate) fn cam_key(&self) -> &str {
+        &self.cam_key
+    }
+
+    /// The configuration file of the nas.
+    pub(crate) fn nas_config(&self) -> PathBuf {
+        self.path("nas/realize.toml")
+    }
+
+    /// Writes the configuration of the nas, with these rights for the cam in `inbox`.
+    pub(crate) fn configure_nas(&self, listen: &str, rights: &[&str]) {
+        let quoted: Vec<_> = rights.iter().map(|right| format!("{right:?}")).collect();
+        let allow = format!("cam = [{}]", quoted.join(", "));
+        let cam = format!("[peers.cam]\nkey = \"{}\"\n", self.cam_key);
+        self.write_nas(listen, &allow, &cam);
+    }
+
+    /// Writes the configuration of the nas: what it listens at, who may do what in `inbox`, the
+    /// peers' sections.
+    pub(crate) fn write_nas(&self, listen: &str, allow: &str, peers: &str) {
+        let mut text = String::new();
+        writeln!(text, "[identity]\nkey = \"key.pem\"").unwrap();
+        writeln!(text, "[listen]\naddresses = [\"{listen}\"]").unwrap();
+        writeln!(text, "[directories.inbox]\npath = \"../inbox\"").unwrap();
+        writeln!(text, "allow = {{ {allow} }}").unwrap();
+        writeln!(text, "[directories.private]\npath = \"../private\"").unwrap();
+        text.push_str(peers);
+        fs::write(self.nas_config(), text).unwrap();
+    }
+
+    /// Starts the daemon at a port of the system's choice, with these rights for the cam, and has
+    /// the cam know it.
+    pub(crate) fn start(&self, rights: &[&str]) -> Daemon {
+        self.configure_nas("127.0.0.1:0", rights);
+        let daemon = self.daemon();
+        self.configure_cam(&daemon.address, self.nas_key());
+        daemon
+    }
+
+    /// Starts the daemon with the configuration that is there.
+    pub(crate) fn daemon(&self) -> Daemon {
+        Daemon::start(&self.nas_config())
+    }
+
+    /// Writes the configuration of the cam: where the nas is, and which key it must have.
+    pub(crate) fn configure_cam(&self, address: &str, key: &str) {
+        let text = format!(
+            "[identity]\nkey = \"key.pem\"\n[peers.nas]\nkey = \"{key}\"\naddress = \"{address}\"\n\
+             [move]\nsource = \"../source\"\ndestination = \"nas:inbox\"\nretry_delay = \"100ms\"\n"
+        );
+        fs::write(self.path("cam/realize.toml"), text).unwrap();
+    }
+
+    /// `realize` on the cam.
+    pub(crate) fn cam<I: IntoIterator<Item = A>, A: AsRef<std::ffi::OsStr>>(
+        &self,
+        arguments: I,
+    ) -> Program {
+        let config = self.path("cam/realize.toml");
+        realize(arguments).globally(["--config".as_ref(), config.as_os_str()])
+    }
+}
+
+/// A daemon that runs; dropping it kills it.
+pub(crate) struct Daemon {
+    pub(crate) running: Running,
+    /// Where it listens, with its real port.
+    pub(crate) address: String,
+}
+
+impl Daemon {
+    /// Starts `realized` and waits until it listens.
+    pub(crate) fn start(config: &Path) -> Self {
+        let mut running = realized(["--config".as_ref(), config.as_os_str()]).spawn();
+        let mut address = None;
+        wait_until("the daemon to listen", LISTENING, || {
+            let said = running.stdout_so_far();
+            let line = said.lines().next().filter(|_| said.ends_with('\n'));
+            address = line.map(|line| {
+                let at = line.strip_prefix("listening on tcp ");
+                at.unwrap_or_else(|| panic!("not what a daemon says: {line}"))
+                    .to_owned()
+            });
+            assert!(!running.ended(), "{}", running.stderr_so_far());
+            address.is_some()
+        });
+        Self {
+            running,
+            address: address.unwrap(),
+        }
+    }
+
+    /// Its log so far.
+    pub(crate) fn log(&self) -> String {
+        self.running.stderr_so_far()
+    }
+
+    /// Waits until its log holds `text`.
+    pub(crate) fn logs(&self, text: &str) {
+        wait_until(text, LISTENING, || self.log().contains(text));
+    }
+
+    /// Has it read its configuration again.
+    pub(crate) fn reload(&self) {
+        self.running.signal(Signal::HUP);
+    }
+
+    /// Ends it in order.
+    pub(crate) fn stop(self) -> Outcome {
+        self.running.signal(Signal::TERM);
+        self.running.wait()
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(self) -> Outcome {
+        self.running.kill()
+    }
+}

@@ -1,0 +1,4 @@
+//! Two machines on one: `realized` serves directories, `realize` moves from and to them.
+
+mod combinations;
+mod machines;
