@@ -166,16 +166,21 @@ impl Gate {
                 let what = "the handshake gave way to newer ones";
                 Err(fault(ErrorKind::ConnectionAborted, &address, what).into())
             }
-            done = self.prove(socket, &address, deadline) => done,
+            done = self.prove(socket, &address, deadline) => {
+                let (peer, tls) = done?;
+                let stream = Box::new(SecureStream::accepted(tls.into()));
+                Ok(Connection { peer, address, stream })
+            }
         }
     }
 
+    /// Who is at the other end of `socket`, and TLS with them.
     async fn prove(
         &self,
         socket: TcpStream,
         address: &str,
         deadline: Instant,
-    ) -> Result<Connection, TransportError> {
+    ) -> Result<(PeerId, TlsStream<TcpStream>), TransportError> {
         let failed = |source: io::Error| -> TransportError {
             match explain(source, address, || self.unwanted()) {
                 Failed::Identity(error) => error,
@@ -198,11 +203,7 @@ impl Gate {
             }
         };
         match admit(&tls, &self.known, address) {
-            Ok(peer) => Ok(Connection {
-                peer,
-                address: address.to_owned(),
-                stream: Box::new(SecureStream::accepted(tls.into())),
-            }),
+            Ok(peer) => Ok((peer, tls)),
             Err(error) => {
                 // Without an end of the stream: the client is not to take this for one.
                 linger(tls.into_inner().0, self.timeouts.linger).await;
@@ -265,6 +266,7 @@ mod tests {
     use tokio_rustls::TlsConnector;
 
     use super::*;
+    use crate::HANDSHAKE_TIMEOUT;
     use crate::config::{Congestion, TcpOptions};
 
     /// A listener on this machine that knows `client`, and what it listens with.
@@ -300,6 +302,23 @@ mod tests {
             error.to_string(),
             format!("there: {peer} is not known here")
         );
+    }
+
+    #[tokio::test]
+    async fn accepted_connections_wait_for_nothing() {
+        let client = PrivateKey::generate().unwrap();
+        let (listener, transport) = listener(&client, TcpOptions::default()).await;
+        let at = listener.endpoint();
+        let near = TcpStream::connect(at.as_str());
+        let (near, far) = tokio::join!(near, listener.socket.accept());
+        let config = client_config(&client, transport.key.public_key(), ALPN).unwrap();
+        let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+        let (near, far) = tokio::join!(
+            TlsConnector::from(config).connect(server_name(), near.unwrap()),
+            listener.gate.prove(far.unwrap().0, "there", deadline),
+        );
+        let (_near, (_, far)) = (near.unwrap(), far.unwrap());
+        assert!(far.get_ref().0.nodelay().unwrap());
     }
 
     #[tokio::test]

@@ -108,6 +108,39 @@ async fn a_stranger_that_writes_first_reads_why_it_was_refused() {
 }
 
 #[tokio::test]
+async fn a_listener_that_refuses_ends_its_direction_and_reads_on() {
+    let machines = Machines::with_timeouts(Timeouts {
+        linger: 2 * SOON,
+        ..Timeouts::default()
+    });
+    machines.nas.known.replace([]).unwrap();
+    let (mut listener, at) = machines.listen().await;
+    let socket = TcpStream::connect(at.as_str()).await.unwrap();
+    let handshake = soon(listener.accept()).await.unwrap();
+    let mut handshake = std::pin::pin!(soon(handshake));
+    let connector = TlsConnector::from(machines.client_config());
+    // The client is done first, and what it writes is there before it is refused.
+    let near = tokio::select! {
+        biased;
+        near = connector.connect(server_name(), socket) => near.unwrap(),
+        _ = &mut handshake => unreachable!("it waits for the client"),
+    };
+    let (mut socket, _) = near.into_inner();
+    socket.write_all(&[7; 100_000]).await.unwrap();
+    let read = async {
+        let mut alert = Vec::new();
+        socket.read_to_end(&mut alert).await.unwrap();
+        // Were the connection reset by now, this would fail.
+        socket.write_all(b"more").await.unwrap();
+        drop(socket);
+        alert
+    };
+    let (alert, refused) = tokio::join!(soon(read), handshake);
+    assert!(!alert.is_empty());
+    assert!(matches!(refused, Err(TransportError::Identity { .. })));
+}
+
+#[tokio::test]
 async fn who_is_revoked_while_shaking_hands_is_refused() {
     let machines = Machines::new();
     let (mut listener, at) = machines.listen().await;

@@ -7,7 +7,6 @@ use crate::limits::MAX_PENDING_PER_ADDRESS;
 fn impatient() -> Machines {
     Machines::with_timeouts(Timeouts {
         handshake: Duration::from_millis(100),
-        linger: Duration::from_millis(100),
         ..Timeouts::default()
     })
 }
@@ -137,7 +136,10 @@ async fn a_server_that_says_nothing_is_given_up() {
 
 #[tokio::test]
 async fn plain_http_is_refused_with_a_readable_cause() {
-    let machines = impatient();
+    let machines = Machines::with_timeouts(Timeouts {
+        linger: Duration::from_millis(100),
+        ..Timeouts::default()
+    });
     let (mut listener, at) = machines.listen().await;
     let mut browser = TcpStream::connect(at.as_str()).await.unwrap();
     browser.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
