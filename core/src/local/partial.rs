@@ -315,25 +315,38 @@ fn recover(directory: &dyn Directory, names: &PartialNames, path: &RelPath) -> R
         return discard(directory, names, path).map(drop);
     }
     let name = path.file_name();
-    match directory.rename(&content, directory, name, Rename::Exchange) {
+    let doing = "putting back a file that a crash displaced";
+    match directory.stat(name) {
+        Ok(stat) if (stat.device, stat.inode) == state.own => {}
+        Ok(_) => return Err(stranded(&content)),
         // Somebody has removed what we had put there: the other file goes back all the same.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            directory
-                .rename(&content, directory, name, Rename::NoReplace)
-                .doing("putting back a file that a crash displaced")?;
+            let back = directory.rename(&content, directory, name, Rename::NoReplace);
+            back.doing(doing)?;
             return forget(directory, names, path);
         }
-        other => other.doing("putting back a file that a crash displaced")?,
+        Err(error) => return Err(Error::io(doing, error)),
     }
-    let back = directory
-        .stat(&content)
-        .doing("looking at a file that was put back")?;
+    let exchange = || directory.rename(&content, directory, name, Rename::Exchange);
+    exchange().doing(doing)?;
+    let back = directory.stat(&content).doing(doing)?;
     if (back.device, back.inode) == state.own {
         return discard(directory, names, path).map(drop);
     }
-    // What stood there was not ours either: nothing of it is removed, a person has to look.
-    tracing::warn!(event = "file.stranded", path = %path, "a displaced file was kept aside");
-    Ok(())
+    // It was replaced since the look at it.
+    exchange().doing(doing)?;
+    Err(stranded(&content))
+}
+
+/// Of two files that are not ours one has the final name, and the other none: neither is removed,
+/// and nothing is written to either.
+fn stranded(content: &[u8]) -> Error {
+    let content = String::from_utf8_lossy(content);
+    let what = format!(
+        "an older file that a crash displaced is kept as {content}, as another stands in its place: \
+         see which of them is wanted, and remove or rename the former"
+    );
+    Error::new(ErrorKind::Conflict, what)
 }
 
 fn load_state(
@@ -351,9 +364,9 @@ fn load_state(
 /// a peer's to write to: it is removed.
 fn open_or_create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
     let file = match directory.stat(name) {
-        Ok(stat) if stat.kind == Kind::File && stat.links == 1 => directory
-            .open(name, Access::ReadWrite)
-            .doing("opening a partial")?,
+        Ok(stat) if stat.kind == Kind::File && stat.links == 1 => {
+            open_writable(directory, name).doing("opening a partial")?
+        }
         Ok(_) => {
             remove(directory, name)?;
             return create(directory, name);
@@ -369,6 +382,17 @@ fn open_or_create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn Fil
         Ok(_) => Err(busy()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory, name),
         Err(error) => Err(Error::io("looking for a partial", error)),
+    }
+}
+
+/// Opens a partial, also one that a crash left with the permissions of the final file.
+fn open_writable(directory: &dyn Directory, name: &[u8]) -> io::Result<Arc<dyn File>> {
+    match directory.open(name, Access::ReadWrite) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            directory.open(name, Access::Read)?.set_mode(0o600)?;
+            directory.open(name, Access::ReadWrite)
+        }
+        other => other,
     }
 }
 
@@ -422,3 +446,6 @@ pub(crate) fn copy(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
