@@ -77,6 +77,7 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
     let overrides = overrides(&arguments);
     let config = Config::load(file.as_deref(), &environment, &overrides, transports)?;
     logging::start(&config.log, Program::Command(arguments.verbosity()))?;
+    network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use realize_config::{Config, PeerKey};
+use realize_config::{Config, Metrics, PeerKey, Rates, Throttle};
 use realize_core::known_peers::KnownPeers;
 use realize_core::registry::{BuildError, TransportContext, TransportRegistry, TransportTable};
 use realize_core::transport::{PeerId, Transport};
@@ -123,4 +123,24 @@ fn identity(id: &PeerId) -> Result<PeerId, String> {
         .parse()
         .map_err(|error: realize_tls::KeyError| chain(&error))?;
     key.peer_id().map_err(|error| error.to_string())
+}
+
+/// Warns of what is configured and not heeded by this version: whoever asked for a limit should
+/// not believe that there is one.
+pub(crate) fn warn_unheeded(config: &Config) {
+    let limited = config.throttle != Throttle::default()
+        || config
+            .peers
+            .values()
+            .any(|peer| peer.throttle != Rates::default());
+    let measured = config.metrics != Metrics::default();
+    for (said, key) in [(limited, "throttle"), (measured, "metrics")] {
+        if said {
+            tracing::warn!(
+                event = "config.unheeded",
+                key,
+                "it is configured, and this version does not heed it yet"
+            );
+        }
+    }
 }

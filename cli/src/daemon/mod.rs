@@ -19,7 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::exit::Exit;
 use crate::logging::{self, Program};
-use crate::network::Network;
+use crate::network::{self, Network};
 use crate::output::print;
 
 mod directories;
@@ -107,6 +107,7 @@ fn run(
     };
     let config = origin.load()?;
     logging::start(&config.log, Program::Daemon)?;
+    network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
