@@ -47,7 +47,9 @@ pub use daemon::daemon_with;
 
 /// The transports that come with realize.
 pub fn default_transports() -> TransportRegistry {
-    TransportRegistry::new().with(realize_tcp::TcpFactory)
+    TransportRegistry::new()
+        .with(realize_exec::ExecFactory)
+        .with(realize_tcp::TcpFactory)
 }
 
 /// Runs the command that the process was started with, to its end.

@@ -31,6 +31,8 @@ pub(crate) enum Program {
     Command(Verbosity),
     /// `realized`.
     Daemon,
+    /// `realized --stdio`, whose log is read at the other end.
+    Stdio,
 }
 
 /// Starts logging for this process.
@@ -42,6 +44,7 @@ pub(crate) fn start(log: &Log, program: Program) -> Result<(), Exit> {
         (None, Program::Command(Verbosity { quiet: true, .. })) => "off",
         (None, Program::Command(_)) => COMMAND,
         (None, Program::Daemon) => DAEMON,
+        (None, Program::Stdio) => "error",
     };
     // What is said of a target by name counts, whoever says it last.
     let filter = EnvFilter::try_new(format!("{},{level}", NOT_MEANT.join(",")))

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
-use realize_config::{Config, Environment, Overrides};
+use realize_config::{Config, Environment, Overrides, listed};
 use realize_core::registry::TransportRegistry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,13 @@ struct Arguments {
     /// How to log: human, logfmt or json [default: human on a terminal, otherwise logfmt]
     #[arg(long, value_name = "F")]
     log_format: Option<String>,
+    /// Serve one connection on standard input and output, and end with it: for a program that
+    /// carries bytes, such as the forced command of an ssh key
+    #[arg(long, requires = "peer")]
+    stdio: bool,
+    /// Whom that connection is from: a name of [peers]. Whoever starts the program vouches for it
+    #[arg(long, requires = "stdio", value_name = "PEER")]
+    peer: Option<String>,
 }
 
 /// Where the configuration comes from, at the start and at every reload.
@@ -106,15 +113,50 @@ fn run(
         registry,
     };
     let config = origin.load()?;
-    logging::start(&config.log, Program::Daemon)?;
+    let program = match arguments.stdio {
+        true => Program::Stdio,
+        false => Program::Daemon,
+    };
+    logging::start(&config.log, program)?;
     network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
-    let ended = runtime.block_on(serve(&origin, config));
+    let ended = match &arguments.peer {
+        Some(peer) => runtime.block_on(serve_stdio(&origin, &config, peer)),
+        None => runtime.block_on(serve(&origin, config)),
+    };
     runtime.shutdown_timeout(GRACE);
     ended
+}
+
+/// Serves one connection, from `peer`, on standard input and output.
+async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result<(), Exit> {
+    let network = Network::new(config, origin.registry)?;
+    let Some(id) = network.peers().get(peer) else {
+        let known = listed(network.peers().keys().map(String::as_str));
+        let what = format!("--peer {peer}: there is no such peer; there are {known}");
+        return Err(Exit::usage(what));
+    };
+    let served = Arc::new(Served::default());
+    served
+        .replace(config, network.peers())
+        .map_err(|error| Exit::configuration(error.to_string()))?;
+    let serving = Serving::new(served, network.known().clone());
+    let mut signals = Signals::new()?;
+    let connection = serving.serve("exec", realize_exec::stdio(id.clone()));
+    tokio::pin!(connection);
+    // There is one connection, for which nothing is read again.
+    let stop = async { while let Some(Wanted::Reload) = signals.next().await {} };
+    tokio::select! {
+        () = &mut connection => return Ok(()),
+        () = stop => {}
+    }
+    serving.drain();
+    // What is not done by then is cut.
+    let _ = tokio::time::timeout(GRACE, connection).await;
+    Ok(())
 }
 
 /// Serves until a signal says to stop.

@@ -106,7 +106,8 @@ impl Serving {
         self.serve(transport, connection).await;
     }
 
-    async fn serve(&self, transport: &str, connection: Connection) {
+    /// Serves a connection to its end.
+    pub(super) async fn serve(&self, transport: &str, connection: Connection) {
         let name = self.served.name(&connection.peer);
         let address = connection.address.clone();
         let peer = name

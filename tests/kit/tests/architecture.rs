@@ -25,6 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("realize-writers", &[]),
     ("realize-core", &["realize-writers"]),
     ("realize-channel", &["realize-core"]),
+    ("realize-exec", &["realize-core"]),
     ("realize-rpc", &["realize-core"]),
     ("realize-tls", &["realize-core"]),
     ("realize-tcp", &["realize-core", "realize-tls"]),
@@ -34,6 +35,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "realize-config",
             "realize-core",
+            "realize-exec",
             "realize-rpc",
             "realize-tcp",
             "realize-tls",
@@ -88,7 +90,7 @@ const MODULES: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that carry bytes.
-const TRANSPORTS: &[&str] = &["realize-channel", "realize-tcp"];
+const TRANSPORTS: &[&str] = &["realize-channel", "realize-exec", "realize-tcp"];
 
 /// What core must not need, however far down: transports, wire formats, the command line, the
 /// configuration.

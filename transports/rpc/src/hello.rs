@@ -6,11 +6,14 @@
 //! first; the server answers once it has decided.
 
 use std::io;
+use std::time::Duration;
 
 use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::path::Escaped;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::timeout;
 
 use crate::wire::{self, Bounded};
 
@@ -18,6 +21,10 @@ use crate::wire::{self, Bounded};
 const MAGIC: [u8; 8] = *b"realize\0";
 /// The version of the protocol: of the messages in `wire`, of the frames, of what is asked when.
 pub(crate) const VERSION: u16 = 1;
+/// How many more bytes are read of something that is no hello, to say what it was.
+const BANNER: usize = 120;
+/// How long they are waited for.
+const BANNER_TIME: Duration = Duration::from_millis(200);
 /// The longest text of a hello, in bytes.
 const MAX_TEXT: usize = 256;
 /// How many texts a server says at most of what a peer may do.
@@ -170,7 +177,7 @@ async fn receive<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> 
     let mut magic = [0; MAGIC.len()];
     read(stream, &mut magic).await?;
     if magic != MAGIC {
-        return Err(protocol("what is there does not speak realize's protocol"));
+        return Err(protocol(&stranger(stream, &magic).await));
     }
     let mut numbers = [0; 4];
     read(stream, &mut numbers).await?;
@@ -189,6 +196,19 @@ async fn receive<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> 
         Ok(_) => Err(protocol("a hello has something behind it")),
         Err(error) => Err(protocol("a hello that cannot be read").because(error)),
     }
+}
+
+/// What to say of an end that begins with something else: a banner tells a person what is there.
+async fn stranger(stream: &mut (impl AsyncRead + Unpin), first: &[u8]) -> String {
+    let mut said = first.to_vec();
+    let mut more = [0; BANNER];
+    // Whatever has come with it.
+    if let Ok(Ok(count)) = timeout(BANNER_TIME, stream.read(&mut more)).await {
+        said.extend_from_slice(more.get(..count).unwrap_or_default());
+    }
+    let line = said.split(|byte| b"\r\n".contains(byte)).next();
+    let line = Escaped(line.unwrap_or_default());
+    format!("what is there does not speak realize's protocol; it began with `{line}`")
 }
 
 async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: &mut [u8]) -> Result<()> {
