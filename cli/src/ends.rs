@@ -10,11 +10,13 @@ use realize_config::Config;
 use realize_core::entry::EntryKind;
 use realize_core::local::{Relation, SystemFileSystem, relation};
 use realize_core::service::List;
+use realize_core::transport::Transport;
 use realize_core::{Error, LocalOptions, LocalService, RelPath, Service, Subtree};
 use realize_rpc::{Client, Remote};
 
 use crate::args::Ends;
 use crate::exit::{Exit, shown};
+use crate::in_process::{Serving, through};
 use crate::location::{Location, parent};
 use crate::mounts::Mounts;
 use crate::network::Network;
@@ -29,8 +31,8 @@ pub(crate) struct RemoteEnd {
 /// A source, or a place to list.
 #[derive(Debug)]
 pub(crate) enum Source {
-    /// On this machine.
-    Here(LocalSource),
+    /// On this machine; served in-process where a transport is given.
+    Here(LocalSource, InProcess),
     /// On a peer.
     There(RemoteEnd),
 }
@@ -38,11 +40,14 @@ pub(crate) enum Source {
 /// A destination.
 #[derive(Debug)]
 pub(crate) enum Destination {
-    /// On this machine.
-    Here(LocalDestination),
+    /// On this machine; served in-process where a transport is given.
+    Here(LocalDestination, InProcess),
     /// On a peer.
     There(RemoteEnd),
 }
+
+/// The transport that local ends are served over in-process, if they are.
+type InProcess = Option<Arc<dyn Transport>>;
 
 /// An end that is open.
 pub(crate) struct Opened {
@@ -50,26 +55,49 @@ pub(crate) struct Opened {
     /// The one file of it that is meant; everything where it is `None`.
     pub(crate) within: Option<RelPath>,
     client: Option<Arc<Client>>,
+    serving: Option<Serving>,
 }
 
 impl Opened {
-    fn here(service: LocalService, within: Option<RelPath>) -> Self {
-        Self {
-            service: Arc::new(service),
+    /// A local end, which is called `name` where it is served in-process.
+    async fn here(
+        name: &str,
+        service: LocalService,
+        within: Option<RelPath>,
+        in_process: &InProcess,
+    ) -> Result<Self, Error> {
+        let service = Arc::new(service);
+        let Some(transport) = in_process else {
+            return Ok(Self {
+                service,
+                within,
+                client: None,
+                serving: None,
+            });
+        };
+        let (client, serving) = through(Arc::clone(transport), name, service).await?;
+        let client = Arc::new(client);
+        Ok(Self {
+            service: Arc::clone(&client) as _,
             within,
-            client: None,
-        }
+            client: Some(client),
+            serving: Some(serving),
+        })
     }
 
     /// Closes a peer's connections in order. Nobody else may hold the service any more.
     pub(crate) async fn close(self) {
         let Self {
-            service, client, ..
+            service,
+            client,
+            serving,
+            ..
         } = self;
         drop(service);
         if let Some(client) = client.and_then(Arc::into_inner) {
             client.close().await;
         }
+        drop(serving);
     }
 }
 
@@ -90,6 +118,7 @@ impl RemoteEnd {
             service,
             within: None,
             client: Some(client),
+            serving: None,
         })
     }
 
@@ -115,6 +144,7 @@ impl RemoteEnd {
                 Error::new(realize_core::ErrorKind::Invalid, "the path").because(error)
             })?,
             client: Some(client),
+            serving: None,
         })
     }
 }
@@ -142,7 +172,10 @@ impl Source {
         network: &Network<'_>,
     ) -> Result<Self, Exit> {
         match Location::parse(text, config)? {
-            Location::Path(path) => LocalSource::find(path, what).map(Self::Here),
+            Location::Path(path) => Ok(Self::Here(
+                LocalSource::find(path, what)?,
+                network.in_process()?,
+            )),
             Location::Peer {
                 peer,
                 directory,
@@ -156,7 +189,10 @@ impl Source {
 
     pub(crate) async fn open(&self) -> Result<Opened, Error> {
         match self {
-            Self::Here(source) => Ok(Opened::here(source.open()?, source.within.clone())),
+            Self::Here(source, in_process) => {
+                let within = source.within.clone();
+                Opened::here("source", source.open()?, within, in_process).await
+            }
             Self::There(remote) => remote.open_either().await,
         }
     }
@@ -171,7 +207,10 @@ impl Destination {
         network: &Network<'_>,
     ) -> Result<Self, Exit> {
         match Location::parse(text, config)? {
-            Location::Path(path) => LocalDestination::find(path, source).map(Self::Here),
+            Location::Path(path) => Ok(Self::Here(
+                LocalDestination::find(path, source)?,
+                network.in_process()?,
+            )),
             Location::Peer {
                 peer,
                 directory,
@@ -186,7 +225,7 @@ impl Destination {
     /// Whether it has to be made first.
     pub(crate) fn exists(&self) -> bool {
         match self {
-            Self::Here(destination) => destination.exists,
+            Self::Here(destination, _) => destination.exists,
             Self::There(_) => true,
         }
     }
@@ -194,7 +233,9 @@ impl Destination {
     /// Opens it; a local one that does not exist is made first.
     pub(crate) async fn open(&self) -> Result<Opened, Error> {
         match self {
-            Self::Here(destination) => Ok(Opened::here(destination.open()?, None)),
+            Self::Here(destination, in_process) => {
+                Opened::here("destination", destination.open()?, None, in_process).await
+            }
             Self::There(remote) => remote.open().await,
         }
     }
@@ -264,7 +305,7 @@ impl LocalDestination {
             )));
         }
         let destination = Self { path, exists };
-        if let Source::Here(source) = source {
+        if let Source::Here(source, _) = source {
             destination.check_apart(source)?;
         }
         Ok(destination)

@@ -36,6 +36,7 @@ mod commands;
 mod daemon;
 mod ends;
 mod exit;
+mod in_process;
 mod location;
 mod logging;
 mod mounts;
@@ -48,6 +49,7 @@ pub use daemon::daemon_with;
 /// The transports that come with realize.
 pub fn default_transports() -> TransportRegistry {
     TransportRegistry::new()
+        .with(realize_channel::ChannelFactory)
         .with(realize_exec::ExecFactory)
         .with(realize_tcp::TcpFactory)
 }

@@ -11,6 +11,7 @@ use realize_rpc::Remote;
 use realize_tls::PublicKey;
 
 use crate::exit::{Exit, chain};
+use crate::in_process::is_in_process;
 
 /// The peers of a configuration, and transports as they are needed.
 pub(crate) struct Network<'a> {
@@ -67,6 +68,17 @@ impl<'a> Network<'a> {
             .map_err(|error| Exit::configuration(format!("transport {name}: {}", chain(&error))))?;
         made.insert(name.to_owned(), Arc::clone(&transport));
         Ok(transport)
+    }
+
+    /// The transport that local ends are served over in-process, if the default transport is one
+    /// for that.
+    pub(crate) fn in_process(&self) -> Result<Option<Arc<dyn Transport>>, Exit> {
+        let name = &self.config.transport;
+        if is_in_process(name) {
+            self.transport(name).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     /// A directory of a peer. The peer must be one of the configuration's.

@@ -33,6 +33,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "realize-cli",
         &[
+            "realize-channel",
             "realize-config",
             "realize-core",
             "realize-exec",
