@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::transport::PeerId;
+use crate::transport::{Connection, PeerId, TransportError};
 
 /// How many peers a [`KnownPeers`] holds at most.
 pub const MAX_KNOWN_PEERS: usize = 16 * 1024;
@@ -45,6 +45,20 @@ impl KnownPeers {
         let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
         known.contains(peer)
     }
+
+    /// The connection, if its peer is known now.
+    ///
+    /// # Errors
+    /// [`TransportError::Identity`].
+    pub fn admit(&self, connection: Connection) -> Result<Connection, TransportError> {
+        if self.contains(&connection.peer) {
+            return Ok(connection);
+        }
+        Err(TransportError::Identity {
+            what: format!("{} is not known here", connection.peer),
+            address: connection.address,
+        })
+    }
 }
 
 fn bounded(peers: impl IntoIterator<Item = PeerId>) -> Result<HashSet<PeerId>, TooManyPeers> {
@@ -73,6 +87,18 @@ mod tests {
         known.replace([peer(2)]).unwrap();
         assert!(clone.contains(&peer(2)) && !clone.contains(&peer(1)));
         assert!(!KnownPeers::default().contains(&peer(1)));
+    }
+
+    #[test]
+    fn who_is_known_is_admitted() {
+        let known = KnownPeers::new([peer(1)]).unwrap();
+        let connection = |number| Connection::new(peer(number), "there", tokio::io::empty());
+        assert_eq!(known.admit(connection(1)).unwrap().peer, peer(1));
+        let error = known.admit(connection(2)).unwrap_err();
+        assert_eq!(error.to_string(), "there: test:2 is not known here");
+        assert!(connection(1).expect(&peer(1)).is_ok());
+        let error = connection(1).expect(&peer(2)).unwrap_err();
+        assert_eq!(error.to_string(), "there: expected test:2, found test:1");
     }
 
     #[test]

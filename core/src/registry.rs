@@ -11,7 +11,55 @@ use serde::de::DeserializeOwned;
 use crate::known_peers::KnownPeers;
 use crate::transport::Transport;
 
-/// Makes a transport from its table in the configuration.
+/// Makes a transport from a table that has a type: what a transport's author implements.
+pub trait TypedFactory: Send + Sync {
+    /// What the table may hold. It should deny unknown fields, and have a default for what may be
+    /// absent: an absent table is an empty one.
+    type Options: DeserializeOwned;
+
+    /// The name that selects it, and that its table bears.
+    fn name(&self) -> &'static str;
+
+    /// What its table may hold, for people.
+    fn options(&self) -> Vec<TransportOption> {
+        Vec::new()
+    }
+
+    /// Makes the transport.
+    ///
+    /// # Errors
+    /// [`BuildError`], if the context has not what it needs.
+    fn make(
+        &self,
+        options: Self::Options,
+        context: &TransportContext,
+    ) -> Result<Arc<dyn Transport>, BuildError>;
+}
+
+impl<F: TypedFactory> TransportFactory for F {
+    fn name(&self) -> &'static str {
+        TypedFactory::name(self)
+    }
+
+    fn options(&self) -> Vec<TransportOption> {
+        TypedFactory::options(self)
+    }
+
+    fn check(&self, table: &TransportTable<'_>) -> Result<(), TableError> {
+        table.parse::<F::Options>().map(drop)
+    }
+
+    fn build(
+        &self,
+        table: &TransportTable<'_>,
+        context: &TransportContext,
+    ) -> Result<Arc<dyn Transport>, BuildError> {
+        self.make(table.parse()?, context)
+    }
+}
+
+/// Makes a transport from its table in the configuration, of whatever type that is: every
+/// [`TypedFactory`] is one.
 pub trait TransportFactory: Send + Sync {
     /// The name that selects it, and that its table bears.
     fn name(&self) -> &'static str;

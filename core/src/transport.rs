@@ -121,6 +121,32 @@ pub struct Connection {
     pub stream: Box<dyn Duplex>,
 }
 
+impl Connection {
+    /// A connection to `peer`, who is at `address`.
+    pub fn new(peer: PeerId, address: impl fmt::Display, stream: impl Duplex + 'static) -> Self {
+        Self {
+            peer,
+            address: address.to_string(),
+            stream: Box::new(stream),
+        }
+    }
+
+    /// The connection, if it is to `expected`.
+    ///
+    /// # Errors
+    /// [`TransportError::Identity`].
+    pub fn expect(self, expected: &PeerId) -> Result<Self, TransportError> {
+        if self.peer == *expected {
+            return Ok(self);
+        }
+        let what = format!("expected {expected}, found {}", self.peer);
+        Err(TransportError::Identity {
+            address: self.address,
+            what,
+        })
+    }
+}
+
 impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
@@ -207,6 +233,25 @@ pub enum TransportError {
     /// The listener or the transport has been shut down.
     #[error("the transport is shut down")]
     Closed,
+}
+
+impl TransportError {
+    /// Nobody answers at `endpoint`.
+    pub fn unreachable(endpoint: &Endpoint, source: std::io::Error) -> Self {
+        Self::Unreachable {
+            endpoint: endpoint.clone(),
+            source,
+        }
+    }
+
+    /// `endpoint` cannot be used, and `what` says for what.
+    pub fn address(endpoint: &Endpoint, what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Address {
+            endpoint: endpoint.clone(),
+            what: what.into(),
+            source: Some(source),
+        }
+    }
 }
 
 #[cfg(test)]
