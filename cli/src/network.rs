@@ -116,7 +116,16 @@ pub(crate) fn peers(config: &Config) -> Result<BTreeMap<String, PeerId>, Exit> {
         };
         let fault = |message| Exit::from(config.fault(&["peers", name, key], message));
         let id = id.map_err(fault)?;
-        if let Some((other, _)) = peers.iter().find(|(_, known)| **known == id) {
+        let same = |other: &&String| {
+            let dialled = |name: &str| {
+                config
+                    .peers
+                    .get(name)
+                    .and_then(|peer| peer.address.as_ref())
+            };
+            peers.get(*other) == Some(&id) && (dialled(other).is_none() || dialled(name).is_none())
+        };
+        if let Some(other) = peers.keys().find(same) {
             return Err(fault(format!("the peer `{other}` has the same key")));
         }
         peers.insert(name.clone(), id);

@@ -34,7 +34,8 @@ pub struct Config {
     pub listen: Vec<Listen>,
     /// `[directories]`: the directories of this machine that have short names, by name.
     pub directories: BTreeMap<String, Directory>,
-    /// `[peers]`: the other machines, by name. No two have the same key.
+    /// `[peers]`: the other machines, by name. Of two with the same key each has an address
+    /// of its own.
     pub peers: BTreeMap<String, Peer>,
     /// `[move]`: what is moved, and how.
     pub r#move: Move,

@@ -36,13 +36,28 @@ where
     program(env!("CARGO_BIN_EXE_realized"), arguments)
 }
 
-fn program<I, A>(file: &'static str, arguments: I) -> Program
+/// The example of that name of realize-cli, with these arguments. It was built with this test.
+pub(crate) fn example<I, A>(name: &str, arguments: I) -> Program
+where
+    I: IntoIterator<Item = A>,
+    A: AsRef<OsStr>,
+{
+    program(example_file(name), arguments)
+}
+
+/// Where the example of that name is.
+pub(crate) fn example_file(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_BIN_EXE_realize")).parent().unwrap();
+    directory.join("examples").join(name)
+}
+
+fn program<I, A>(file: impl Into<OsString>, arguments: I) -> Program
 where
     I: IntoIterator<Item = A>,
     A: AsRef<OsStr>,
 {
     Program {
-        file,
+        file: file.into(),
         variables: Vec::new(),
         arguments: arguments
             .into_iter()
@@ -57,7 +72,7 @@ where
 /// A run that is prepared.
 #[must_use]
 pub(crate) struct Program {
-    file: &'static str,
+    file: OsString,
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
     nobody: bool,
@@ -139,7 +154,7 @@ impl Program {
             copy = Some(directory);
             line.push(program.into());
         } else {
-            line.push(self.file.into());
+            line.push(self.file);
         }
         line.extend(self.arguments);
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use realize_core::transport::Endpoint;
+
 use super::{Resolver, value};
 use crate::error::ConfigError;
 use crate::nearest::unknown;
@@ -16,10 +18,10 @@ impl Resolver<'_> {
         said: BTreeMap<Text<Name>, PeerSection>,
     ) -> Result<BTreeMap<String, Peer>, ConfigError> {
         let mut peers = BTreeMap::new();
-        let mut names = HashMap::new();
+        let mut others = HashMap::new();
         for (Text(Name(name)), section) in said {
             let peer = self.peer(&name, section)?;
-            self.check_alone(&name, &peer, &mut names)?;
+            self.check_alone(&name, &peer, &mut others)?;
             peers.insert(name, peer);
         }
         Ok(peers)
@@ -63,22 +65,28 @@ impl Resolver<'_> {
         })
     }
 
-    /// That `peer` has its key alone: who it is, and what it may do, would be a matter of chance.
-    /// `names` are those of the keys so far.
+    /// That `peer` has its key alone, unless it and the other are dialled in two places: who
+    /// connects would be a matter of chance. `others` are those so far, by their key.
     fn check_alone(
         &self,
         name: &str,
         peer: &Peer,
-        names: &mut HashMap<PeerKey, String>,
+        others: &mut HashMap<PeerKey, (String, Option<Endpoint>)>,
     ) -> Result<(), ConfigError> {
-        let Some(other) = names.insert(peer.key.clone(), name.to_owned()) else {
+        let this = (name.to_owned(), peer.address.clone());
+        let Some((other, address)) = others.insert(peer.key.clone(), this) else {
             return Ok(());
         };
+        if address.is_some() && peer.address.is_some() && address != peer.address {
+            return Ok(());
+        }
         let key = match peer.key {
             PeerKey::Id(_) => "key",
             PeerKey::File(_) => "key_file",
         };
-        let message = format!("`peers.{other}` has the same; each peer has a key of its own");
+        let message = format!(
+            "`peers.{other}` has the same; each peer has a key of its own, or an address of its own"
+        );
         Err(self.origins.fault(&["peers", name, key], message))
     }
 }

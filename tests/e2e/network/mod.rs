@@ -3,3 +3,4 @@
 mod combinations;
 mod machines;
 mod systemd;
+mod transports;

@@ -122,12 +122,12 @@ use crate::transports::double::only;
 #[case::one_key_for_two(
     "[peers.nas]\nkey = 'x:1'\n[peers.cam]\nkey = 'x:1'\n[peers.box]\nkey = 'x:2'",
     (2, 7, 5),
-    "`peers.nas.key`: `peers.cam` has the same; each peer has a key of its own"
+    "`peers.nas.key`: `peers.cam` has the same; each peer has a key of its own, or an address of its own"
 )]
 #[case::one_key_file_for_two(
     "peers.a.key_file = 'x'\npeers.b.key_file = '/nowhere'\npeers.c.key_file = 'x'",
     (3, 20, 3),
-    "`peers.c.key_file`: `peers.a` has the same; each peer has a key of its own"
+    "`peers.c.key_file`: `peers.a` has the same; each peer has a key of its own, or an address of its own"
 )]
 #[case::address_of_a_peer(
     "peers.cam = { key = 'x:', address = '' }",
