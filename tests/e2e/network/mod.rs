@@ -2,5 +2,6 @@
 
 mod combinations;
 mod machines;
+mod ssh;
 mod systemd;
 mod transports;
