@@ -55,11 +55,7 @@ impl Transport for Unix {
         let bound = UnixListener::bind(endpoint.as_str());
         let socket = bound.map_err(|e| TransportError::address(endpoint, "listening", e))?;
         let (endpoint, known) = (endpoint.clone(), self.known.clone());
-        Ok(Box::new(UnixSocket {
-            socket,
-            endpoint,
-            known,
-        }))
+        Ok(Box::new(UnixSocket(socket, endpoint, known)))
     }
 }
 
@@ -71,21 +67,17 @@ fn connection(stream: UnixStream, endpoint: &Endpoint) -> Result<Connection> {
 }
 
 #[derive(Debug)]
-struct UnixSocket {
-    socket: UnixListener,
-    endpoint: Endpoint,
-    known: KnownPeers,
-}
+struct UnixSocket(UnixListener, Endpoint, KnownPeers);
 
 #[async_trait]
 impl Listener for UnixSocket {
     fn endpoint(&self) -> Endpoint {
-        self.endpoint.clone()
+        self.1.clone()
     }
 
     async fn accept(&mut self) -> Result<Handshake> {
-        let (stream, _) = self.socket.accept().await?;
-        let admitted = connection(stream, &self.endpoint).and_then(|c| self.known.admit(c));
+        let (stream, _) = self.0.accept().await?;
+        let admitted = connection(stream, &self.1).and_then(|c| self.2.admit(c));
         Ok(Box::pin(async { admitted }))
     }
 }
@@ -93,6 +85,6 @@ impl Listener for UnixSocket {
 /// Frees the address.
 impl Drop for UnixSocket {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(self.endpoint.as_str());
+        let _ = std::fs::remove_file(self.1.as_str());
     }
 }

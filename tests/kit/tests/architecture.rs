@@ -611,6 +611,32 @@ fn names_of_files_say_what_they_hold() {
     }
 }
 
+/// Each block of Rust in the documents stands, line for line, in some source.
+#[test]
+fn the_pages_quote_code_that_is_there() {
+    let root = root();
+    let lines = |text: &str| {
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.collect::<Vec<_>>().join("\n")
+    };
+    let all: Vec<String> = sources(&root)
+        .iter()
+        .map(|path| lines(&fs::read_to_string(path).unwrap()))
+        .collect();
+    let mut quoted = 0;
+    for entry in fs::read_dir(root.join("docs")).unwrap() {
+        let page = entry.unwrap().path();
+        let text = fs::read_to_string(&page).unwrap();
+        for block in text.split("```rust\n").skip(1) {
+            let block = lines(block.split("```").next().unwrap());
+            let there = all.iter().any(|source| source.contains(&block));
+            assert!(there, "{} quotes what is nowhere:\n{block}", page.display());
+            quoted += 1;
+        }
+    }
+    assert!(quoted > 0, "nothing is quoted");
+}
+
 /// Paths exist, from the root or from core's sources; names occur in some source.
 #[test]
 fn the_code_map_names_what_exists() {
