@@ -15,12 +15,19 @@ use crate::exit::{Exit, shown};
 pub(crate) enum Location {
     /// A path of this machine.
     Path(PathBuf),
-    /// `PEER:DIRECTORY[/SUBPATH]`; the peer is one of the configuration's.
-    Peer {
-        peer: String,
-        directory: String,
-        within: Option<RelPath>,
-    },
+    /// A place on a peer.
+    Peer(PeerPlace),
+}
+
+/// `PEER:DIRECTORY[/SUBPATH]`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PeerPlace {
+    /// The name of a peer, which is one of the configuration's.
+    pub(crate) peer: String,
+    /// What the peer calls the directory.
+    pub(crate) directory: String,
+    /// What is meant in it; everything where it is `None`.
+    pub(crate) within: Option<RelPath>,
 }
 
 impl Location {
@@ -86,11 +93,11 @@ fn peer_path(peer: &[u8], rest: &[u8], text: &OsStr, config: &Config) -> Result<
                 .map_err(|error| Exit::usage(format!("`{}`: {error}", shown(text))))?,
         ),
     };
-    Ok(Location::Peer {
+    Ok(Location::Peer(PeerPlace {
         peer: name.to_owned(),
         directory: directory.to_owned(),
         within,
-    })
+    }))
 }
 
 /// `bytes` without the slashes at their end.
@@ -108,5 +115,71 @@ pub(crate) fn parent(path: &Path) -> PathBuf {
         Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
         Some(_) => PathBuf::from("."),
         None => PathBuf::from("/"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// What `text` stands for where there is a directory `inbox` and a peer `nas`.
+    fn parse(text: &str) -> Result<Location, String> {
+        let mut config = Config::default();
+        let path = PathBuf::from("/srv/inbox");
+        let allow = std::collections::BTreeMap::new();
+        let directory = realize_config::Directory { path, allow };
+        config.directories.insert("inbox".to_owned(), directory);
+        let id = realize_core::transport::PeerId::new("x:1").map_err(|error| error.to_string())?;
+        let peer = realize_config::Peer {
+            key: realize_config::PeerKey::Id(id),
+            address: None,
+            transport: "tcp".to_owned(),
+            throttle: realize_config::Rates::default(),
+            control: false,
+        };
+        config.peers.insert("nas".to_owned(), peer);
+        Location::parse(OsStr::new(text), &config).map_err(|exit| exit.message().to_owned())
+    }
+
+    #[rstest]
+    #[case("inbox", "/srv/inbox")]
+    #[case("inbox/", "inbox")]
+    #[case("./inbox", "./inbox")]
+    #[case("./a:b", "./a:b")]
+    #[case("a/b:c", "a/b:c")]
+    #[case("/x//", "/x")]
+    #[case("/", "/")]
+    #[case("//", "/")]
+    fn paths(#[case] text: &str, #[case] path: &str) {
+        assert_eq!(parse(text), Ok(Location::Path(PathBuf::from(path))));
+    }
+
+    #[rstest]
+    #[case("nas:x", "x", None)]
+    #[case("nas:x/", "x", None)]
+    #[case("nas:x/a/b", "x", Some("a/b"))]
+    #[case("nas:x/a//", "x", Some("a"))]
+    fn places_of_peers(#[case] text: &str, #[case] directory: &str, #[case] within: Option<&str>) {
+        let expected = PeerPlace {
+            peer: "nas".to_owned(),
+            directory: directory.to_owned(),
+            within: within.map(|path| RelPath::new(path).unwrap()),
+        };
+        assert_eq!(parse(text), Ok(Location::Peer(expected)));
+    }
+
+    #[rstest]
+    #[case("", "an empty path")]
+    #[case("nas:", "PEER:DIRECTORY")]
+    #[case("nas:/x", "PEER:DIRECTORY")]
+    #[case("nas:x/../y", "`nas:x/../y`")]
+    #[case("nas:x/a//b", "`nas:x/a//b`")]
+    #[case("nsa:x", "there are nas, did you mean nas?; write ./nsa:x for a file")]
+    #[case(":x", "`` is no peer")]
+    fn what_stands_for_nothing(#[case] text: &str, #[case] expected: &str) {
+        let message = parse(text).unwrap_err();
+        assert!(message.contains(expected), "{message}");
     }
 }

@@ -1,0 +1,189 @@
+//! The two ends of a move, or the place to list: found once, opened for each attempt.
+
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+use realize_config::Config;
+use realize_core::transport::Transport;
+use realize_core::{Error, LocalService, RelPath, Service};
+use realize_rpc::Client;
+
+use crate::args::Ends;
+use crate::exit::Exit;
+use crate::in_process::{Serving, through};
+use crate::location::Location;
+use crate::network::Network;
+
+mod local;
+mod remote;
+
+use local::{LocalDestination, LocalSource};
+use remote::RemoteEnd;
+
+/// A source, or a place to list.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// On this machine; served in-process where a transport is given.
+    Here(LocalSource, InProcess),
+    /// On a peer.
+    There(RemoteEnd),
+}
+
+/// A destination.
+#[derive(Debug)]
+pub(crate) enum Destination {
+    /// On this machine; served in-process where a transport is given.
+    Here(LocalDestination, InProcess),
+    /// On a peer.
+    There(RemoteEnd),
+}
+
+/// The transport that local ends are served over in-process, if they are.
+type InProcess = Option<Arc<dyn Transport>>;
+
+/// An end that is open.
+pub(crate) struct Opened {
+    pub(crate) service: Arc<dyn Service>,
+    /// The one file of it that is meant; everything where it is `None`.
+    pub(crate) within: Option<RelPath>,
+    client: Option<Arc<Client>>,
+    serving: Option<Serving>,
+}
+
+impl Opened {
+    /// A local end, which is called `name` where it is served in-process.
+    async fn here(
+        name: &str,
+        service: LocalService,
+        within: Option<RelPath>,
+        in_process: &InProcess,
+    ) -> Result<Self, Error> {
+        let service = Arc::new(service);
+        let Some(transport) = in_process else {
+            return Ok(Self {
+                service,
+                within,
+                client: None,
+                serving: None,
+            });
+        };
+        let (client, serving) = through(Arc::clone(transport), name, service).await?;
+        let client = Arc::new(client);
+        Ok(Self {
+            service: Arc::clone(&client) as _,
+            within,
+            client: Some(client),
+            serving: Some(serving),
+        })
+    }
+
+    /// Closes a peer's connections in order. Nobody else may hold the service any more.
+    pub(crate) async fn close(self) {
+        let Self {
+            service,
+            client,
+            serving,
+            ..
+        } = self;
+        drop(service);
+        if let Some(client) = client.and_then(Arc::into_inner) {
+            client.close().await;
+        }
+        drop(serving);
+    }
+}
+
+impl Source {
+    /// What `text` stands for; `what` is what the command calls it.
+    pub(crate) fn find(
+        text: &OsStr,
+        what: &str,
+        config: &Config,
+        network: &Network<'_>,
+    ) -> Result<Self, Exit> {
+        match Location::parse(text, config)? {
+            Location::Path(path) => Ok(Self::Here(
+                LocalSource::find(path, what)?,
+                network.in_process()?,
+            )),
+            Location::Peer(place) => RemoteEnd::find(place, network).map(Self::There),
+        }
+    }
+
+    pub(crate) async fn open(&self) -> Result<Opened, Error> {
+        match self {
+            Self::Here(source, in_process) => {
+                let within = source.within.clone();
+                Opened::here("source", source.open()?, within, in_process).await
+            }
+            Self::There(remote) => remote.open_either().await,
+        }
+    }
+}
+
+impl Destination {
+    /// What `text` stands for, if files of `source` may go there.
+    pub(crate) fn find(
+        text: &OsStr,
+        source: &Source,
+        config: &Config,
+        network: &Network<'_>,
+    ) -> Result<Self, Exit> {
+        match Location::parse(text, config)? {
+            Location::Path(path) => Ok(Self::Here(
+                LocalDestination::find(path, source)?,
+                network.in_process()?,
+            )),
+            Location::Peer(place) => RemoteEnd::find(place, network).map(Self::There),
+        }
+    }
+
+    /// Whether it has to be made first.
+    pub(crate) fn exists(&self) -> bool {
+        match self {
+            Self::Here(destination, _) => destination.exists,
+            Self::There(_) => true,
+        }
+    }
+
+    /// Opens it; a local one that does not exist is made first.
+    pub(crate) async fn open(&self) -> Result<Opened, Error> {
+        match self {
+            Self::Here(destination, in_process) => {
+                Opened::here("destination", destination.open()?, None, in_process).await
+            }
+            Self::There(remote) => remote.open().await,
+        }
+    }
+}
+
+/// The two ends that were typed, or else configured.
+pub(crate) fn ends(
+    typed: &Ends,
+    config: &Config,
+    network: &Network<'_>,
+) -> Result<(Source, Destination), Exit> {
+    let section = &config.r#move;
+    let source = named(typed.source.as_ref(), section.source.as_ref(), "source")?;
+    let destination = named(
+        typed.destination.as_ref(),
+        section.destination.as_ref(),
+        "destination",
+    )?;
+    let source = Source::find(&source, "source", config, network)?;
+    let destination = Destination::find(&destination, &source, config, network)?;
+    Ok((source, destination))
+}
+
+/// An end that was typed or configured.
+fn named(
+    typed: Option<&OsString>,
+    configured: Option<&OsString>,
+    what: &str,
+) -> Result<OsString, Exit> {
+    typed.or(configured).cloned().ok_or_else(|| {
+        Exit::usage(format!(
+            "no {what}: give SOURCE and DESTINATION, or set {what} in [move] of the configuration"
+        ))
+    })
+}

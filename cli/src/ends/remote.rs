@@ -1,0 +1,87 @@
+//! A directory of a peer as one end.
+
+use std::sync::Arc;
+
+use realize_core::entry::{Entry, EntryKind};
+use realize_core::service::List;
+use realize_core::{Error, ErrorKind, RelPath, Service, Subtree};
+use realize_rpc::{Client, Remote};
+
+use super::Opened;
+use crate::exit::Exit;
+use crate::location::PeerPlace;
+use crate::network::Network;
+
+/// A directory of a peer, and perhaps what is meant in it.
+#[derive(Debug)]
+pub(crate) struct RemoteEnd {
+    remote: Remote,
+    within: Option<RelPath>,
+}
+
+impl RemoteEnd {
+    pub(super) fn find(place: PeerPlace, network: &Network<'_>) -> Result<Self, Exit> {
+        Ok(Self {
+            remote: network.remote(&place.peer, &place.directory)?,
+            within: place.within,
+        })
+    }
+
+    async fn connect(&self) -> Result<(Arc<Client>, Arc<dyn Service>), Error> {
+        let client = Arc::new(Client::connect(self.remote.clone()).await?);
+        let service = Arc::clone(&client) as _;
+        Ok((client, service))
+    }
+
+    /// Opens it as a directory.
+    pub(super) async fn open(&self) -> Result<Opened, Error> {
+        let (client, mut service) = self.connect().await?;
+        if let Some(within) = &self.within {
+            service = Arc::new(Subtree::new(service, within.clone()));
+        }
+        Ok(Opened {
+            service,
+            within: None,
+            client: Some(client),
+            serving: None,
+        })
+    }
+
+    /// Opens it as a directory or a file, whichever it is.
+    pub(super) async fn open_either(&self) -> Result<Opened, Error> {
+        let Some(within) = &self.within else {
+            return self.open().await;
+        };
+        let (client, service) = self.connect().await?;
+        let (root, file) = if is_file(&*service, within).await? {
+            (within.parent(), Some(within.file_name()))
+        } else {
+            (Some(within.clone()), None)
+        };
+        let file = file.map(|name| RelPath::join(None, name)).transpose();
+        let service = match root {
+            Some(root) => Arc::new(Subtree::new(service, root)) as _,
+            None => service,
+        };
+        Ok(Opened {
+            service,
+            within: file
+                .map_err(|error| Error::new(ErrorKind::Invalid, "the path").because(error))?,
+            client: Some(client),
+            serving: None,
+        })
+    }
+}
+
+/// Whether what is at `path` is one file, or the like, rather than a directory.
+async fn is_file(service: &dyn Service, path: &RelPath) -> Result<bool, Error> {
+    let list = List {
+        within: Some(path.clone()),
+        files: true,
+        ..List::default()
+    };
+    let page = service.list(list).await?;
+    let is_it =
+        |entry: &Entry| entry.path == *path && !matches!(entry.kind, EntryKind::Directory { .. });
+    Ok(page.entries.iter().any(is_it))
+}
