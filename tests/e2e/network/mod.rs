@@ -2,3 +2,4 @@
 
 mod combinations;
 mod machines;
+mod subpaths;
