@@ -1,5 +1,10 @@
 //! Two machines on one: `realized` serves directories, `realize` moves from and to them.
 
+mod check;
 mod combinations;
+mod commands;
+mod keys;
 mod machines;
+mod rights;
+mod settings;
 mod subpaths;
