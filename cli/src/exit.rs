@@ -103,7 +103,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 impl From<Error> for Exit {
     fn from(error: Error) -> Self {
         let code = match error.kind() {
-            ErrorKind::Overlap | ErrorKind::NotFound => code::USAGE,
+            ErrorKind::Overlap | ErrorKind::NotFound | ErrorKind::Conflict => code::USAGE,
             ErrorKind::Busy => code::HELD,
             ErrorKind::Forbidden => code::NOT_AUTHORISED,
             ErrorKind::Network | ErrorKind::Timeout => code::NETWORK,

@@ -13,9 +13,13 @@ use crate::hash::RangeHash;
 use crate::path::RelPath;
 use crate::service::{
     Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
-    ListFailure, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, SendBlock,
-    Service, SignatureRequest, pass,
+    ListFailure, MAX_BATCH, MakeDirectory, Making, Offer, Page, Patch, Put, Read, ReadWhole,
+    Receipt, Role, SendBlock, Service, SignatureRequest, pass,
 };
+
+/// The permissions of a directory that is made because it was named as the destination: what one of
+/// this machine gets by the usual umask.
+const NEW_ROOT_MODE: u32 = 0o755;
 
 /// A view on the directory at a path below another service's root.
 ///
@@ -23,6 +27,9 @@ use crate::service::{
 /// way out. The directory itself is the root of the view, and so is neither listed nor deleted. One
 /// that comes back from elsewhere is [`Protocol`](ErrorKind::Protocol); one that the prefix makes
 /// too long is [`Invalid`](ErrorKind::Invalid), for its item alone.
+///
+/// As the destination of a run the directory is made if it does not exist, and those above it, each
+/// with the mode 0755. Those that exist stay as they are.
 ///
 /// What is not said of a path goes through as it is: claims take the whole of the service inside,
 /// so two views of one directory exclude each other, and overlap as the ends of one move. A clean
@@ -47,6 +54,25 @@ impl Subtree {
                 let error = Error::new(ErrorKind::Invalid, what).because(error);
                 return Err(error.at(path));
             }
+        }
+        Ok(())
+    }
+
+    /// Makes the directory that is the root of the view.
+    async fn make_root(&self) -> Result<()> {
+        let above = std::iter::successors(Some(self.prefix.clone()), RelPath::parent);
+        let mut makes: Vec<_> = above
+            .map(|path| MakeDirectory {
+                path,
+                mode: NEW_ROOT_MODE,
+                making: Making::New,
+            })
+            .collect();
+        // From the top, or those below would make the ones above on their way.
+        makes.reverse();
+        for makes in makes.chunks(MAX_BATCH) {
+            let made = self.inner.make_directories(makes.to_vec()).await?;
+            made.into_iter().collect::<Result<()>>()?;
         }
         Ok(())
     }
@@ -131,8 +157,18 @@ fn elsewhere() -> Error {
 #[async_trait]
 impl Service for Subtree {
     async fn claim(&self, claim: Claim) -> Result<()> {
+        let role = claim.role;
         let claimed = self.inner.claim(claim).await;
-        claimed.map_err(|error| self.outward(error))
+        claimed.map_err(|error| self.outward(error))?;
+        if role != Role::Destination {
+            return Ok(());
+        }
+        let made = self.make_root().await;
+        if made.is_err() {
+            // Why there is no destination says more than why it could not be given back.
+            let _ = self.inner.release(Ending::Done).await;
+        }
+        made.map_err(|error| self.outward(error))
     }
 
     async fn release(&self, ending: Ending) -> Result<()> {

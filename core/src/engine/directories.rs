@@ -3,7 +3,7 @@
 use super::{Run, complete};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, ErrorKind, Result};
-use crate::service::{Delete, List, MakeDirectory};
+use crate::service::{Delete, List, MakeDirectory, Making};
 
 impl Run {
     /// Goes through the source's directories, innermost first: those that are empty are made at the
@@ -43,11 +43,18 @@ impl Run {
             MakeDirectory {
                 path: entry.path.clone(),
                 mode: entry.mode,
-                create,
+                making: if create {
+                    Making::Either
+                } else {
+                    Making::Change
+                },
             }
         };
         let makes: Vec<_> = entries.iter().map(make).collect();
-        let created: Vec<_> = makes.iter().map(|make| make.create).collect();
+        let created: Vec<_> = makes
+            .iter()
+            .map(|make| make.making == Making::Either)
+            .collect();
         if makes.is_empty() {
             return Ok(());
         }

@@ -7,7 +7,7 @@ use super::Storage;
 use super::place::{Missing, Place, Places, sync_upward};
 use crate::entry::MODE_BITS;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::service::MakeDirectory;
+use crate::service::{MakeDirectory, Making};
 
 impl Storage {
     pub(crate) fn make_directories(&self, makes: &[MakeDirectory]) -> Vec<Result<()>> {
@@ -26,23 +26,24 @@ impl Storage {
     }
 
     fn make_directory(&self, places: &mut Places, make: &MakeDirectory) -> Result<Arc<Place>> {
-        let missing = if make.create {
-            Missing::Create
-        } else {
-            Missing::Fail
+        let missing = match make.making {
+            Making::Either | Making::New => Missing::Create,
+            Making::Change => Missing::Fail,
         };
         let parent = places.parent(&make.path, missing)?;
         // Looked at first: where it exists as something else, that is said of it.
-        match parent.directory.stat(make.path.file_name()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !make.create => {
-                return Err(Error::new(
-                    ErrorKind::NotFound,
-                    "there is no such directory",
-                ));
-            }
-            _ => {}
+        let found = parent.directory.stat(make.path.file_name());
+        let absent = matches!(&found, Err(error) if error.kind() == io::ErrorKind::NotFound);
+        if absent && make.making == Making::Change {
+            return Err(Error::new(
+                ErrorKind::NotFound,
+                "there is no such directory",
+            ));
         }
         let place = places.open(&make.path, missing)?;
+        if !absent && make.making == Making::New {
+            return Ok(place);
+        }
         let mode = make.mode & MODE_BITS;
         let stat = place
             .directory

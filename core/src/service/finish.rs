@@ -60,9 +60,19 @@ pub struct MakeDirectory {
     pub path: RelPath,
     /// Its permissions, within [`MODE_BITS`](crate::entry::MODE_BITS).
     pub mode: u32,
-    /// Whether it is made where it does not exist; otherwise only an existing one is changed, and
-    /// `NotFound` says that there is none.
-    pub create: bool,
+    /// Whether it is made, or an existing one changed.
+    pub making: Making,
+}
+
+/// What becomes of a directory that exists, and of one that does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Making {
+    /// An existing one gets the mode; `NotFound` says that there is none.
+    Change,
+    /// It is made where it does not exist, and gets the mode either way.
+    Either,
+    /// It is made where it does not exist, with the mode; an existing one stays as it is.
+    New,
 }
 
 /// What a caller expects under a final name.

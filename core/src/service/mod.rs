@@ -26,7 +26,7 @@ pub use content::{
     SignatureRequest, Target,
 };
 pub use finish::{
-    Content, Delete, Expect, Finish, FinishFrom, MakeDirectory, Outcome, Put, Receipt,
+    Content, Delete, Expect, Finish, FinishFrom, MakeDirectory, Making, Outcome, Put, Receipt,
 };
 pub use listing::{Cursor, List, ListFailure, Page};
 pub use offer::{Answer, Arrived, Offer, Present, PresentKind};
@@ -99,7 +99,7 @@ pub trait Service: Send + Sync {
     /// [`finish`](Self::finish) says holds.
     async fn put(&self, puts: Vec<Put>) -> Result<Vec<Result<Receipt>>>;
 
-    /// Makes directories, or sets the mode of those that exist, and makes them durable.
+    /// Makes directories, or sets the mode of those that exist, as each says, and makes them durable.
     async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>>;
 
     /// Hashes a range of a final or source file; a range that is the whole file is answered with

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
 use rstest::rstest;
@@ -17,7 +17,7 @@ use crate::engine::{Mode, MoveOptions, Report, SMALL, move_files};
 use crate::entry::{Timestamp, Version};
 use crate::hash::Digest;
 use crate::path::MAX_PATH_LEN;
-use crate::service::{Content, Expect, MAX_BATCH, Present, Role, RunId};
+use crate::service::{Content, Expect, Present, RunId};
 use crate::{LocalOptions, LocalService};
 
 fn path(text: &str) -> RelPath {
@@ -75,6 +75,10 @@ async fn move_between(source: Arc<dyn Service>, destination: Arc<dyn Service>) -
         .unwrap()
 }
 
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
 fn all() -> List {
     List {
         files: true,
@@ -125,6 +129,38 @@ async fn a_subtree_that_does_not_exist_is_made_for_what_comes_into_it() {
     assert!(report.is_clean() && report.done == 2, "{report:?}");
     let moved = tree(&to.path().join("new/place"));
     assert_eq!(moved.get("d/b"), Some(&Some(b"d/b".to_vec())));
+    assert_eq!(mode(&to.path().join("new")), 0o755);
+    assert_eq!(mode(&to.path().join("new/place")), 0o755);
+}
+
+#[tokio::test]
+async fn a_subtree_that_exists_keeps_its_mode() {
+    let (from, to) = (directory(&["a"]), directory(&["old/place/x"]));
+    let (old, place) = (to.path().join("old"), to.path().join("old/place"));
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o711)).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o750)).unwrap();
+    let report = move_between(local(&from), view(&to, "old/place")).await;
+    assert!(report.is_clean() && report.done == 1, "{report:?}");
+    assert_eq!((mode(&old), mode(&place)), (0o711, 0o750));
+}
+
+#[tokio::test]
+async fn a_subtree_that_is_a_file_takes_nothing_and_is_not_held() {
+    let (from, to) = (directory(&["a"]), directory(&["file"]));
+    let destination = local(&to);
+    for _ in 0..2 {
+        let view = Arc::new(Subtree::new(Arc::clone(&destination), path("file")));
+        let moved = move_files(
+            local(&from),
+            view,
+            MoveOptions::new(Mode::Move),
+            Arc::new(()),
+            CancellationToken::new(),
+        );
+        let error = moved.await.unwrap_err().error;
+        assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
+    }
+    assert!(from.path().join("a").exists());
 }
 
 #[tokio::test]

@@ -1,13 +1,17 @@
 //! Two machines in one temporary directory: `nas`, which runs the daemon, and `cam`, which dials it.
 
+use std::ffi::OsStr;
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use realize_test_kit::odd_tree::{Tree, diff, is_reserved, remains, reserved_names, snapshot};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::ends::assert_same;
 use crate::program::{Outcome, Program, Running, realize, realized, wait_until};
 
 /// Every right.
@@ -116,14 +120,81 @@ impl Machines {
         fs::write(self.path("cam/realize.toml"), text).unwrap();
     }
 
+    /// Adds to the configuration of the nas; sections only, for the file ends in one.
+    pub(crate) fn also_on_nas(&self, text: &str) {
+        append(&self.nas_config(), text);
+    }
+
+    /// Adds to the configuration of the cam; sections only.
+    pub(crate) fn also_on_cam(&self, text: &str) {
+        append(&self.path("cam/realize.toml"), text);
+    }
+
     /// `realize` on the cam.
-    pub(crate) fn cam<I: IntoIterator<Item = A>, A: AsRef<std::ffi::OsStr>>(
-        &self,
-        arguments: I,
-    ) -> Program {
+    pub(crate) fn cam<I: IntoIterator<Item = A>, A: AsRef<OsStr>>(&self, arguments: I) -> Program {
         let config = self.path("cam/realize.toml");
         realize(arguments).globally(["--config".as_ref(), config.as_os_str()])
     }
+}
+
+fn append(path: &Path, text: &str) {
+    let mut whole = fs::read_to_string(path).unwrap();
+    whole.push_str(text);
+    fs::write(path, whole).unwrap();
+}
+
+/// Writes a file below `root`, and the directories above it.
+pub(crate) fn write(root: &Path, path: &str, content: &[u8]) {
+    let path = root.join(path);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// Holds a move that ended well to what it promises: `before` is at `to`, whole, and nothing else;
+/// `from` is there and empty; no file under construction is left.
+#[track_caller]
+pub(crate) fn assert_moved(before: &Tree, from: &Path, to: &Path, outcome: &Outcome) {
+    assert_eq!(
+        remains(from).unwrap(),
+        [""; 0],
+        "left at the source: {outcome}"
+    );
+    assert_same(before, to, outcome);
+    assert_no_partials(&[from, to], outcome);
+}
+
+/// Holds a run to leaving no name that realize keeps for itself.
+#[track_caller]
+pub(crate) fn assert_no_partials(ends: &[&Path], outcome: &Outcome) {
+    for end in ends {
+        let left = reserved_names(end).unwrap();
+        assert!(
+            left.is_empty(),
+            "reserved names are left, {left:?}: {outcome}"
+        );
+    }
+}
+
+/// What `dir` holds for its owner: without the names that realize keeps for itself, such as the
+/// lease of a run that did not end in order.
+pub(crate) fn seen(dir: &Path) -> Tree {
+    let mut tree = snapshot(dir).unwrap();
+    tree.retain(|path, _| {
+        let mut names = path.split(|byte| *byte == b'/');
+        !names.any(|name| is_reserved(OsStr::from_bytes(name)))
+    });
+    tree
+}
+
+/// Holds what `dir` has for its owner to being `before`.
+#[track_caller]
+pub(crate) fn assert_seen(before: &Tree, dir: &Path, outcome: &Outcome) {
+    let differences = diff(before, &seen(dir));
+    assert!(
+        differences.is_empty(),
+        "in {dir:?}:\n{}\n{outcome}",
+        differences.join("\n")
+    );
 }
 
 /// A daemon that runs; dropping it kills it.

@@ -1,7 +1,15 @@
 //! Two machines on one: `realized` serves directories, `realize` moves from and to them.
 
+mod check;
 mod combinations;
+mod commands;
+mod keys;
 mod machines;
+mod memory;
+mod retries;
+mod rights;
+mod settings;
 mod ssh;
+mod subpaths;
 mod systemd;
 mod transports;

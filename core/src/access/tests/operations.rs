@@ -202,7 +202,7 @@ fn make() -> MakeDirectory {
     MakeDirectory {
         path: path("f"),
         mode: 0o755,
-        create: true,
+        making: Making::Either,
     }
 }
 

@@ -11,7 +11,7 @@
 mod plant;
 mod snapshot;
 
-pub use plant::{SPARSE_FILE, SPARSE_SIZE, bytes, plant, set_mode, set_modified};
+pub use plant::{SPARSE_FILE, SPARSE_SIZE, bytes, plant, plant_compact, set_mode, set_modified};
 pub use snapshot::{
     Kind, Node, Tree, content_hash, diff, is_reserved, remains, reserved_names, snapshot,
 };

@@ -1,7 +1,7 @@
 //! Growing the odd tree.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
@@ -24,6 +24,16 @@ const DEPTH: usize = 60;
 /// # Errors
 /// What the file system says, for instance that it cannot keep one of the names.
 pub fn plant(dir: &Path, many: usize) -> io::Result<()> {
+    Planter { root: dir }.sparse()?;
+    plant_compact(dir, many)
+}
+
+/// Grows the same tree without [`SPARSE_FILE`], which takes longer than all the rest together where
+/// every byte of it is hashed.
+///
+/// # Errors
+/// What the file system says, for instance that it cannot keep one of the names.
+pub fn plant_compact(dir: &Path, many: usize) -> io::Result<()> {
     let tree = Planter { root: dir };
     tree.contents()?;
     tree.links()?;
@@ -106,23 +116,19 @@ impl Planter<'_> {
         self.file("content/odd length", &bytes(4, 1_048_577))?;
         self.file("content/all zeros", &[0; 100_000])?;
         self.directory("empty directory/empty too")?;
+        let file = File::create_new(self.directory("sparse")?.join("only a hole"))?;
+        file.set_len(5_000_000)
+    }
 
-        let path = self.root.join(SPARSE_FILE);
+    fn sparse(&self) -> io::Result<()> {
         self.directory("sparse")?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(&path)?;
+        let path = self.root.join(SPARSE_FILE);
+        let file = File::create_new(path)?;
         file.set_len(SPARSE_SIZE)?;
         file.write_all_at(b"the beginning", 0)?;
         // Around the place where 32 bits end.
         file.write_all_at(&bytes(5, 64 << 10), (4 << 30) - 4096)?;
-        file.write_all_at(b"near the end", SPARSE_SIZE - 100_000)?;
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .open(self.root.join("sparse/only a hole"))?;
-        file.set_len(5_000_000)
+        file.write_all_at(b"near the end", SPARSE_SIZE - 100_000)
     }
 
     fn links(&self) -> io::Result<()> {

@@ -34,7 +34,15 @@ pub(crate) enum Content {
 pub(crate) struct MakeDirectory {
     pub(crate) path: Path,
     pub(crate) mode: u32,
-    pub(crate) create: bool,
+    pub(crate) making: Making,
+}
+
+/// What becomes of a directory that exists, and of one that does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Making {
+    Change,
+    Either,
+    New,
 }
 
 /// What is expected under a final name.
@@ -158,7 +166,11 @@ impl From<service::MakeDirectory> for MakeDirectory {
         Self {
             path: make.path.into(),
             mode: make.mode,
-            create: make.create,
+            making: match make.making {
+                service::Making::Change => Making::Change,
+                service::Making::Either => Making::Either,
+                service::Making::New => Making::New,
+            },
         }
     }
 }
@@ -170,7 +182,11 @@ impl TryFrom<MakeDirectory> for service::MakeDirectory {
         Ok(Self {
             path: make.path.try_into()?,
             mode: mode(make.mode)?,
-            create: make.create,
+            making: match make.making {
+                Making::Change => service::Making::Change,
+                Making::Either => service::Making::Either,
+                Making::New => service::Making::New,
+            },
         })
     }
 }

@@ -9,7 +9,7 @@ use realize_core::delta::{BlockSum as CoreSum, Delta as CoreDelta, DeltaOp as Co
 use realize_core::entry::{self, MODE_BITS};
 use realize_core::hash::{self, Digest};
 use realize_core::range::{self, ByteRange, MAX_FILE_SIZE};
-use realize_core::service::{MAX_BLOCK, MAX_DIFF_RANGE, Outcome as CoreOutcome, RunId};
+use realize_core::service::{MAX_BLOCK, MAX_DIFF_RANGE, Making, Outcome as CoreOutcome, RunId};
 use realize_core::{ErrorKind, RelPath};
 
 use super::*;
@@ -275,6 +275,14 @@ where
     Ok(())
 }
 
+fn making() -> impl Strategy<Value = Making> {
+    prop_oneof![
+        Just(Making::Change),
+        Just(Making::Either),
+        Just(Making::New)
+    ]
+}
+
 proptest! {
     #[test]
     fn runs(run: [u8; 16], holder in "\\PC{0,50}", rate: Option<NonZeroU64>) {
@@ -375,14 +383,14 @@ proptest! {
     #[test]
     fn finishing_and_deleting(
         puts in vec(put(), 0..6),
-        makes in vec((path(), mode(), any::<bool>()), 0..6),
+        makes in vec((path(), mode(), making()), 0..6),
         finishes in vec(finish(), 0..6),
         deletes in vec(delete(), 0..6),
         receipts in each(receipt()),
         dones in each(Just(())),
     ) {
         arrives::<Batch<Put>, _>(puts)?;
-        let make = |(path, mode, create)| service::MakeDirectory { path, mode, create };
+        let make = |(path, mode, making)| service::MakeDirectory { path, mode, making };
         arrives::<Batch<MakeDirectory>, Vec<_>>(makes.into_iter().map(make).collect())?;
         arrives::<Batch<Finish>, _>(finishes)?;
         arrives::<Batch<Delete>, _>(deletes)?;

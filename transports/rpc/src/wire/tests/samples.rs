@@ -136,7 +136,7 @@ pub(super) fn make_directories() -> Vec<MakeDirectory> {
     vec![MakeDirectory {
         path: path(),
         mode: 0o1755,
-        create: true,
+        making: Making::Either,
     }]
 }
 
