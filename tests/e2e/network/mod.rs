@@ -1,4 +1,5 @@
 //! Two machines on one: `realized` serves directories, `realize` moves from and to them.
 
 mod combinations;
+mod killed;
 mod machines;
