@@ -14,7 +14,9 @@ use crate::program::{NOBODY, Outcome, Program, realize};
 pub(crate) struct Ends {
     pub(crate) source: PathBuf,
     pub(crate) destination: PathBuf,
-    directory: TempDir,
+    /// What lies around both.
+    around: PathBuf,
+    _directory: Option<TempDir>,
 }
 
 impl Ends {
@@ -29,11 +31,22 @@ impl Ends {
         Self {
             source,
             destination,
-            directory,
+            around: directory.path().to_path_buf(),
+            _directory: Some(directory),
         }
     }
 
-    /// The same, with these files at the source.
+    /// Two directories that somebody else keeps, below `around`.
+    pub(crate) fn of(source: &Path, destination: &Path, around: &Path) -> Self {
+        Self {
+            source: source.to_path_buf(),
+            destination: destination.to_path_buf(),
+            around: around.to_path_buf(),
+            _directory: None,
+        }
+    }
+
+    /// New ones, with these files at the source.
     pub(crate) fn with(files: &[(&str, &[u8])]) -> Self {
         let ends = Self::new();
         files
@@ -44,7 +57,7 @@ impl Ends {
 
     /// Where tests may put more.
     pub(crate) fn outside(&self, name: &str) -> PathBuf {
-        self.directory.path().join(name)
+        self.around.join(name)
     }
 
     /// Writes a file at the source, and the directories above it.
@@ -77,13 +90,13 @@ impl Ends {
 
     /// Gives the source to a user without rights and lets this user write beside it.
     pub(crate) fn give_to_nobody(&self) {
-        fs::set_permissions(self.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(&self.around, fs::Permissions::from_mode(0o777)).unwrap();
         give(&self.source);
     }
 
     /// Lets a user without rights write beside the source, which stays root's.
     pub(crate) fn open_to_nobody(&self) {
-        fs::set_permissions(self.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        fs::set_permissions(&self.around, fs::Permissions::from_mode(0o777)).unwrap();
     }
 
     /// Holds a move that ended well to what it promises: `before` is at the destination, whole, and

@@ -4,146 +4,30 @@
 //! round that failed, with one round, does the same things again (the moments are as exact as the
 //! machine is).
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
-use std::os::unix::fs::symlink;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use realize_test_kit::odd_tree::{Tree, bytes, reserved_names, snapshot};
+use realize_test_kit::odd_tree::{bytes, reserved_names};
 
 use crate::during::caught_in_the_middle;
 use crate::ends::Ends;
-use crate::program::{Outcome, setting, wait_until};
+use crate::planted::{Dice, Planted, plant, seed};
+use crate::program::{setting, wait_until};
 
-/// A source file's path and content, and the older content at the destination.
-struct Planted {
-    new: Vec<u8>,
-    old: Option<Vec<u8>>,
-}
-
-/// Random numbers from a seed, as the contents are.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(1);
-        let number = bytes(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d), 8);
-        u64::from_le_bytes(number.try_into().unwrap()) % end
-    }
-}
-
-fn plant(ends: &Ends, dice: &mut Dice) -> BTreeMap<String, Planted> {
-    let mut planted = BTreeMap::new();
-    for i in 0..3 {
-        let len = 2_000_000 + usize::try_from(dice.below(4_000_000)).unwrap();
-        let new = bytes(dice.below(u64::MAX), len);
-        let old = (i > 0).then(|| {
-            // An older version that shares most of its content, or an equal one.
-            let mut old = new.clone();
-            if i == 1 {
-                let at = usize::try_from(dice.below(1_900_000)).unwrap();
-                old[at..at + 5_000].fill(1);
-                old.truncate(len - 70_000);
-            }
-            old
-        });
-        planted.insert(format!("large {i}"), Planted { new, old });
-    }
-    for i in 0..200 {
-        let len = usize::try_from(dice.below(9_000)).unwrap();
-        let new = if i % 20 == 0 {
-            Vec::new()
-        } else {
-            bytes(dice.below(u64::MAX), len)
-        };
-        let old = match i % 10 {
-            0 => Some(new.clone()),
-            1 => Some(bytes(dice.below(u64::MAX), len / 2 + 1)),
-            _ => None,
-        };
-        planted.insert(format!("d{}/small {i}", i % 7), Planted { new, old });
-    }
-    for (path, file) in &planted {
-        ends.write(path, &file.new);
-        if let Some(old) = &file.old {
-            ends.write_at_destination(path, old);
-        }
-    }
-    symlink("large 1", ends.source.join("link")).unwrap();
-    fs::create_dir_all(ends.source.join("empty/directory")).unwrap();
-    ends.write_at_destination("somebody else's", b"untouched");
-    fs::write(ends.outside("bystander"), b"untouched").unwrap();
-    planted
-}
-
-/// Each content exists whole; no final name holds anything but a whole version; what was at the
-/// destination is there in its old or its new version; nothing beside the two ends has changed.
-fn check(ends: &Ends, planted: &BTreeMap<String, Planted>, round: &str, outcome: &Outcome) {
-    for (path, file) in planted {
-        let (here, there) = (ends.at_source(path), ends.at_destination(path));
-        let new_here = here.as_ref() == Some(&file.new);
-        let new_there = there.as_ref() == Some(&file.new);
-        assert!(new_here || new_there, "{round}: {path} is lost: {outcome}");
-        assert!(
-            here.is_none() || new_here,
-            "{round}: {path} changed at the source: {outcome}"
-        );
-        assert!(
-            new_there || there == file.old,
-            "{round}: {path} holds what is no version of it at the destination: {outcome}"
-        );
-    }
-    assert_eq!(
-        ends.at_destination("somebody else's").unwrap(),
-        b"untouched",
-        "{round}: {outcome}"
-    );
-    assert_eq!(
-        fs::read(ends.outside("bystander")).unwrap(),
-        b"untouched",
-        "{round}: {outcome}"
-    );
-    let mut beside: Vec<_> = fs::read_dir(ends.outside(""))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    beside.sort();
-    assert_eq!(
-        beside,
-        ["bystander", "destination", "source"],
-        "{round}: {outcome}"
-    );
-}
-
-fn converge(ends: &Ends, before: &Tree, round: &str) -> Duration {
-    let started = Instant::now();
+fn converge(ends: &Ends, planted: &Planted, round: &str) {
     let outcome = ends.mover().run();
     assert_eq!(
         outcome.code(),
         0,
         "{round}: the run without a fault: {outcome}"
     );
-    let took = started.elapsed();
-    ends.assert_moved(before, &outcome);
-    took
+    planted.assert_moved(ends, &outcome);
 }
 
 #[test]
 fn at_random_moments_nothing_is_lost() {
-    let clock = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap();
-    let seed = setting(
-        "REALIZE_TEST_SEED",
-        u64::try_from(clock.as_micros()).unwrap(),
-    );
+    let seed = seed("kill rounds");
     let rounds = setting("REALIZE_TEST_ROUNDS", 50);
-    // Past the capture of the test runner: the seed matters most when a run is cut off.
-    let _ = writeln!(
-        std::io::stderr(),
-        "kill rounds: {rounds}, REALIZE_TEST_SEED={seed}"
-    );
 
     // What a whole run takes here, so that the kills fall everywhere in it.
     let expected = {
@@ -160,12 +44,6 @@ fn at_random_moments_nothing_is_lost() {
         let mut dice = Dice(seed);
         let ends = Ends::new();
         let planted = plant(&ends, &mut dice);
-        let mut before = snapshot(&ends.source).unwrap();
-        before.extend(
-            snapshot(&ends.destination)
-                .unwrap()
-                .remove_entry(&b"somebody else's"[..]),
-        );
         let times = if dice.below(4) == 0 {
             2 + dice.below(4)
         } else {
@@ -180,13 +58,10 @@ fn at_random_moments_nothing_is_lost() {
             kills += u32::from(!running.ended());
             let outcome = running.kill();
             assert!([0, 137].contains(&outcome.code()), "{round}: {outcome}");
-            check(&ends, &planted, &round, &outcome);
+            planted.check(&ends, &round, &outcome);
         }
-        converge(
-            &ends,
-            &before,
-            &format!("round {i}, REALIZE_TEST_SEED={seed}"),
-        );
+        let round = format!("round {i}, REALIZE_TEST_SEED={seed}");
+        converge(&ends, &planted, &round);
     }
     let least = u32::try_from(rounds / 4).unwrap();
     assert!(

@@ -24,6 +24,7 @@ mod network;
 mod output;
 mod overlapping;
 mod permissions;
+mod planted;
 mod program;
 mod real_trees;
 mod signals;

@@ -11,13 +11,27 @@ use realize_test_kit::odd_tree::{Tree, diff, is_reserved, remains, reserved_name
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::ends::assert_same;
+use crate::ends::{Ends, assert_same};
 use crate::program::{Outcome, Program, Running, realize, realized, wait_until};
 
 /// Every right.
 pub(crate) const EVERYTHING: &[&str] = &["list", "read", "write", "replace", "delete"];
 /// How long the daemon may take to listen.
 const LISTENING: Duration = Duration::from_secs(30);
+
+/// From which machine to which files are moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// From the cam to the nas.
+    ToNas,
+    /// From the nas to the cam.
+    FromNas,
+}
+
+impl Way {
+    /// One after the other.
+    pub(crate) const BOTH: [Self; 2] = [Self::ToNas, Self::FromNas];
+}
 
 /// The two machines. The nas serves `inbox` and, without any right for the cam, `private`.
 pub(crate) struct Machines {
@@ -74,6 +88,46 @@ impl Machines {
     /// The configuration file of the nas.
     pub(crate) fn nas_config(&self) -> PathBuf {
         self.path("nas/realize.toml")
+    }
+
+    /// The two directories that a move of the cam is about.
+    pub(crate) fn ends(&self, way: Way) -> Ends {
+        let (near, far) = (self.source(), self.inbox());
+        match way {
+            Way::ToNas => Ends::of(&near, &far, self.directory.path()),
+            Way::FromNas => Ends::of(&far, &near, self.directory.path()),
+        }
+    }
+
+    /// `realize move` on the cam, between these two directories.
+    pub(crate) fn mover(&self, way: Way) -> Program {
+        let (near, far) = (self.source().into_os_string(), "nas:inbox".into());
+        self.cam(["move"]).with(match way {
+            Way::ToNas => [near, far],
+            Way::FromNas => [far, near],
+        })
+    }
+
+    /// Empties both directories.
+    pub(crate) fn clear(&self) {
+        for directory in [self.source(), self.inbox()] {
+            for entry in fs::read_dir(&directory).unwrap() {
+                let path = entry.unwrap().path();
+                let is_directory = path.symlink_metadata().unwrap().is_dir();
+                if is_directory {
+                    fs::remove_dir_all(path).unwrap();
+                } else {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        }
+    }
+
+    /// Holds the directory that the cam has no right to to being empty.
+    #[track_caller]
+    pub(crate) fn assert_private_untouched(&self, outcome: &Outcome) {
+        let found = fs::read_dir(self.path("private")).unwrap().count();
+        assert_eq!(found, 0, "in a directory that is no peer's: {outcome}");
     }
 
     /// Writes the configuration of the nas, with these rights for the cam in `inbox`.

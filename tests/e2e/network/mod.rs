@@ -4,6 +4,7 @@ mod check;
 mod combinations;
 mod commands;
 mod keys;
+mod killed;
 mod machines;
 mod memory;
 mod retries;
