@@ -1,14 +1,25 @@
-//! How much memory one peer's requests may take, all of its connections together.
+//! How much memory one peer's requests may take, all of its connections together, and the answers
+//! to them.
+//!
+//! The two have a budget each. A request keeps its share until it is answered, and waits for the
+//! answer's meanwhile: out of one budget, requests that wait could hold all of it.
 
 use std::sync::Arc;
 
 use realize_core::error::{Error, ErrorKind, Result};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// The budgets of one peer.
+#[derive(Clone, Debug)]
+pub(crate) struct Budgets {
+    pub(crate) requests: Budget,
+    pub(crate) answers: Budget,
+}
+
 /// What is counted: the number of KiB, rounded up.
 const UNIT: usize = 1 << 10;
 
-/// A number of bytes that requests, and what is answered to them, share. Clones share it too.
+/// A number of bytes that requests, or answers, share. Clones share it too.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget {
     free: Arc<Semaphore>,

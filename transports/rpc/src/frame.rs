@@ -22,6 +22,9 @@ pub(crate) const MAX_HEADER: usize = MAX_MESSAGE;
 pub(crate) const MAX_PAYLOAD: usize = MAX_DIFF_RANGE as usize;
 /// How much memory is taken at once for bytes that were announced.
 const STEP: usize = 256 << 10;
+/// Payloads of more than this many bytes, up to a block, are read into a buffer of a whole block; for
+/// what is smaller it would be more memory than the peer's share says.
+const POOLED: u64 = MAX_BLOCK / 2;
 /// The length of the two lengths, in bytes.
 pub(crate) const PREFIX: usize = 8;
 
@@ -104,7 +107,7 @@ pub(crate) async fn read_frame(
     let header = read_growing(stream, lengths.header).await?;
     let payload = match lengths.payload {
         0 => Vec::new(),
-        len if len as u64 <= MAX_BLOCK => {
+        len if (POOLED + 1..=MAX_BLOCK).contains(&(len as u64)) => {
             let mut buffer = buffers.take();
             stream.read_exact(buffer.space(len)).await?;
             vec![buffer.into_bytes(len)]
@@ -242,6 +245,16 @@ mod tests {
         };
         assert!(read_growing(&mut stream, MAX_HEADER).await.is_err());
         assert!(stream.most <= STEP * 2, "{}", stream.most);
+    }
+
+    #[tokio::test]
+    async fn a_small_payload_takes_little_memory() {
+        for len in [1, 1000, POOLED as usize] {
+            let received = decoded(&encoded(&frame(1, &[len]))).await.unwrap().unwrap();
+            let payload = received.payload.into_iter().next().unwrap();
+            let memory = payload.try_into_mut().unwrap().capacity();
+            assert!(memory <= len.max(64) * 2, "{memory} bytes for {len}");
+        }
     }
 
     proptest! {

@@ -108,6 +108,9 @@ pub(crate) async fn greet(
         Err(error) if error.kind() == ErrorKind::Network => {
             return Err(sent.err().map_or(error, |error| network(&error)));
         }
+        Err(error) if error.kind() == ErrorKind::Unsupported => {
+            return Err(error.with_kind(ErrorKind::Protocol));
+        }
         other => other?,
     };
     if !answer.is_bounded() {
@@ -247,3 +250,6 @@ fn protocol(what: &str) -> Error {
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Said(String);
+
+#[cfg(test)]
+mod tests;

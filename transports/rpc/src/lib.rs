@@ -12,6 +12,8 @@
 
 mod budget;
 mod client;
+#[cfg(test)]
+mod doubles;
 mod frame;
 mod hello;
 mod link;

@@ -208,8 +208,10 @@ impl Reader {
                 Some(budget) => Some(budget.take(PREFIX + lengths.total()).await?),
                 None => None,
             };
+            self.stream.get_mut().within = true;
             let frame = read_frame(&mut self.stream, lengths, &self.buffers);
             let frame = frame.await.map_err(failed)?;
+            self.stream.get_mut().within = false;
             state.mark(&state.moved);
             if self.arrived.send(Incoming { frame, share }).await.is_err() {
                 // Nobody looks at what comes any more: the connection is closing.
@@ -326,6 +328,8 @@ async fn within<T>(limit: Duration, step: impl Future<Output = io::Result<T>>) -
 struct Heard {
     stream: ReadHalf<Box<dyn Duplex>>,
     state: Arc<State>,
+    /// Whether what comes belongs to a frame of something.
+    within: bool,
     /// Set while a read waits for bytes: only then silence is the other end's.
     limit: Option<Pin<Box<Sleep>>>,
 }
@@ -335,6 +339,7 @@ impl Heard {
         Self {
             stream,
             state,
+            within: false,
             limit: None,
         }
     }
@@ -351,6 +356,9 @@ impl AsyncRead for Heard {
         if read.is_ready() {
             this.limit = None;
             this.state.mark(&this.state.heard);
+            if this.within {
+                this.state.mark(&this.state.moved);
+            }
             return read;
         }
         let limit = this
@@ -361,3 +369,6 @@ impl AsyncRead for Heard {
         Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,6 +20,8 @@ use crate::wire::{self, Batch, Done, Each, MAX_MESSAGE, Violation, attach, detac
 /// and the client's look at the bytes that move come long before. (Some two years and more make
 /// tarpc's timers panic.)
 const CALL_LIMIT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How much is kept of why a server could not answer, in bytes.
+const MAX_WHY: usize = 1 << 10;
 /// Headers of more than this many bytes go after the urgent frames.
 const URGENT: usize = 16 << 10;
 
@@ -51,6 +53,35 @@ pub(crate) trait RealizeService {
 
 pub(crate) type Call = RealizeServiceRequest;
 pub(crate) type Reply = RealizeServiceResponse;
+
+macro_rules! operations {
+    ($($name:ident),+ $(,)?) => {
+        /// Which call it is, or is answered.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Operation {
+            $($name),+
+        }
+
+        impl Operation {
+            pub(crate) fn of_call(call: &Call) -> Self {
+                match call {
+                    $(Call::$name { .. } => Self::$name),+
+                }
+            }
+
+            pub(crate) fn of_reply(reply: &Reply) -> Self {
+                match reply {
+                    $(Reply::$name(_) => Self::$name),+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    Claim, Release, List, Offer, Read, ReadBatch, Send, Put, MakeDirectories, Hash,
+    CalculateSignature, Diff, ApplyPatch, Finish, Delete, Configure,
+}
 
 /// From the client to the server.
 #[derive(Debug, Serialize, Deserialize)]
@@ -136,6 +167,9 @@ pub(crate) enum Malformed {
     /// It begins a call of a number that another call has.
     #[error("two calls of one number")]
     Repeated,
+    /// It answers a call with what is no answer to it.
+    #[error("an answer of another kind than the call")]
+    Kind,
     /// It is one call too many.
     #[error("more calls at once than there may be")]
     TooMany,
@@ -202,8 +236,9 @@ pub(crate) fn decode_reply(frame: &Frame) -> Result<Response<Reply>, Malformed> 
             attach_reply(&mut reply, payload(frame))?;
             (id, Ok(reply))
         }
-        Down::Failed(id, why) => {
+        Down::Failed(id, mut why) => {
             nothing(&payload(frame))?;
+            why.truncate(why.floor_char_boundary(MAX_WHY));
             let error = ServerError::new(std::io::ErrorKind::Other, why);
             (id, Err(error))
         }
@@ -259,3 +294,6 @@ pub(crate) fn answer_size(call: &Call) -> usize {
         .unwrap_or(usize::MAX)
         .saturating_add(SMALL)
 }
+
+#[cfg(test)]
+mod tests;

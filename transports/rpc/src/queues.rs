@@ -17,8 +17,8 @@ use crate::budget::Budget;
 use crate::frame::Frame;
 use crate::link::{Incoming, Outgoing, Sender, State};
 use crate::protocol::{
-    Call, Malformed, Reply, answer_size, decode_call, decode_reply, encode_call, encode_reply,
-    is_urgent,
+    Call, Malformed, Operation, Reply, answer_size, decode_call, decode_reply, encode_call,
+    encode_reply, is_urgent,
 };
 
 /// How many calls of one connection a server works on at once. A client keeps to half of it, as the
@@ -47,8 +47,13 @@ impl Out {
         Poll::Ready(urgent.and(bulky).map_err(|_| closed(&self.state)))
     }
 
-    fn send(&mut self, frame: Frame, share: Option<OwnedSemaphorePermit>) -> Result<()> {
-        let queue = if is_urgent(&frame) {
+    fn send(
+        &mut self,
+        frame: Frame,
+        urgent: bool,
+        share: Option<OwnedSemaphorePermit>,
+    ) -> Result<()> {
+        let queue = if urgent {
             &mut self.urgent
         } else {
             &mut self.bulky
@@ -78,6 +83,13 @@ fn violated(state: &State, malformed: Malformed) -> Error {
 pub(crate) struct ClientQueues {
     out: Out,
     incoming: mpsc::Receiver<Incoming>,
+    asked: HashMap<u64, Asked>,
+}
+
+/// What is known of a call until it is answered or given up.
+struct Asked {
+    operation: Operation,
+    urgent: bool,
 }
 
 impl ClientQueues {
@@ -87,7 +99,23 @@ impl ClientQueues {
         state: Arc<State>,
     ) -> Self {
         let out = Out::new(sender, state);
-        Self { out, incoming }
+        Self {
+            out,
+            incoming,
+            asked: HashMap::new(),
+        }
+    }
+
+    /// The reply in a frame. One of another kind than the call would make tarpc's client panic. One
+    /// to no call that is known may be to one that was given up.
+    fn take(&mut self, frame: &Frame) -> std::result::Result<Response<Reply>, Malformed> {
+        let response = decode_reply(frame)?;
+        match (self.asked.remove(&response.request_id), &response.message) {
+            (Some(asked), Ok(reply)) if asked.operation != Operation::of_reply(reply) => {
+                Err(Malformed::Kind)
+            }
+            _ => Ok(response),
+        }
     }
 }
 
@@ -98,7 +126,7 @@ impl Stream for ClientQueues {
         let Some(incoming) = ready!(self.incoming.poll_recv(cx)) else {
             return Poll::Ready(None);
         };
-        let reply = decode_reply(&incoming.frame);
+        let reply = self.take(&incoming.frame);
         Poll::Ready(Some(reply.map_err(|e| violated(&self.out.state, e))))
     }
 }
@@ -111,13 +139,30 @@ impl Sink<ClientMessage<Call>> for ClientQueues {
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: ClientMessage<Call>) -> Result<()> {
+        let asked = match &message {
+            ClientMessage::Request(request) => {
+                Ok((request.id, Operation::of_call(&request.message)))
+            }
+            ClientMessage::Cancel { request_id, .. } => Err(self.asked.remove(request_id)),
+            // There is nothing else in this version of tarpc.
+            _ => Err(None),
+        };
         let frame = encode_call(message).ok_or_else(|| {
             Error::new(
                 ErrorKind::Invalid,
                 "a request is larger than a frame may be",
             )
         })?;
-        self.out.send(frame, None)
+        let urgent = match asked {
+            Ok((id, operation)) => {
+                let urgent = is_urgent(&frame);
+                self.asked.insert(id, Asked { operation, urgent });
+                urgent
+            }
+            // The end of a call goes behind the call: one that came first would end nothing.
+            Err(asked) => asked.is_none_or(|asked| asked.urgent),
+        };
+        self.out.send(frame, urgent, None)
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -129,22 +174,28 @@ impl Sink<ClientMessage<Call>> for ClientQueues {
     }
 }
 
-/// Calls come in, replies go out. Each call has its share of the budget, for itself and for what is
-/// answered to it, until the answer is written.
+/// Calls come in, replies go out. Each call has its shares of the peer's budgets: for itself until
+/// it is answered, for its answer until that is written.
 pub(crate) struct ServerQueues {
     out: Out,
     incoming: mpsc::Receiver<Incoming>,
-    budget: Budget,
-    shares: HashMap<u64, Option<OwnedSemaphorePermit>>,
+    answers: Budget,
+    shares: HashMap<u64, Shares>,
     admitting: Option<Admitting>,
 }
 
-/// A call that waits for its share.
+/// What a call takes of the budgets.
+struct Shares {
+    _request: Option<OwnedSemaphorePermit>,
+    answer: OwnedSemaphorePermit,
+}
+
+/// A call that waits for the share of its answer.
 struct Admitting {
     call: Option<ClientMessage<Call>>,
     id: u64,
-    share: Option<OwnedSemaphorePermit>,
-    more: BoxFuture<'static, Result<OwnedSemaphorePermit>>,
+    request: Option<OwnedSemaphorePermit>,
+    answer: BoxFuture<'static, Result<OwnedSemaphorePermit>>,
 }
 
 impl ServerQueues {
@@ -152,12 +203,12 @@ impl ServerQueues {
         sender: Sender,
         incoming: mpsc::Receiver<Incoming>,
         state: Arc<State>,
-        budget: Budget,
+        answers: Budget,
     ) -> Self {
         Self {
             out: Out::new(sender, state),
             incoming,
-            budget,
+            answers,
             shares: HashMap::new(),
             admitting: None,
         }
@@ -186,13 +237,13 @@ impl ServerQueues {
         let (id, size, budget) = (
             request.id,
             answer_size(&request.message),
-            self.budget.clone(),
+            self.answers.clone(),
         );
         self.admitting = Some(Admitting {
             call: Some(message),
             id,
-            share: incoming.share,
-            more: Box::pin(async move { budget.take(size).await }),
+            request: incoming.share,
+            answer: Box::pin(async move { budget.take(size).await }),
         });
         Ok(None)
     }
@@ -205,11 +256,12 @@ impl Stream for ServerQueues {
         let this = &mut *self;
         loop {
             if let Some(admitting) = &mut this.admitting {
-                let mut share = ready!(admitting.more.as_mut().poll(cx))?;
-                if let Some(first) = admitting.share.take() {
-                    share.merge(first);
-                }
-                this.shares.insert(admitting.id, Some(share));
+                let answer = ready!(admitting.answer.as_mut().poll(cx))?;
+                let shares = Shares {
+                    _request: admitting.request.take(),
+                    answer,
+                };
+                this.shares.insert(admitting.id, shares);
                 let call = admitting.call.take();
                 this.admitting = None;
                 return Poll::Ready(call.map(Ok));
@@ -237,9 +289,13 @@ impl Sink<Response<Reply>> for ServerQueues {
     }
 
     fn start_send(mut self: Pin<&mut Self>, response: Response<Reply>) -> Result<()> {
-        let share = self.shares.remove(&response.request_id).flatten();
+        let shares = self.shares.remove(&response.request_id);
+        let share = shares.map(|shares| shares.answer);
         match encode_reply(response) {
-            Some(frame) => self.out.send(frame, share),
+            Some(frame) => {
+                let urgent = is_urgent(&frame);
+                self.out.send(frame, urgent, share)
+            }
             // Not even the error fits, which is a few bytes.
             None => Ok(()),
         }
@@ -253,3 +309,6 @@ impl Sink<Response<Reply>> for ServerQueues {
         Poll::Ready(Ok(()))
     }
 }
+
+#[cfg(test)]
+mod tests;

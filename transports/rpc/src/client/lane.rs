@@ -86,7 +86,7 @@ impl Lane {
     /// Makes a call. It is given up when no byte moves over this connection for `patience`.
     ///
     /// # Errors
-    /// `Timeout`; `Protocol` if the server could not answer.
+    /// `Timeout`; `Protocol` if the server could not answer; `Invalid` if the request is too large.
     pub(super) async fn call<T, F>(
         &self,
         patience: Duration,
@@ -109,12 +109,15 @@ impl Lane {
         };
         match answer {
             Ok(answer) => Ok(Called::Answered(answer)),
-            Err(RpcError::Server(error)) => Err(Error::new(ErrorKind::Protocol, error.detail)),
+            Err(RpcError::Server(error)) => {
+                let what = "the other end could not answer";
+                Err(Error::new(ErrorKind::Protocol, what).because(Unanswered(error.detail)))
+            }
             Err(RpcError::DeadlineExceeded) => {
                 Err(Error::new(ErrorKind::Timeout, "no answer within a month"))
             }
+            Err(RpcError::Send(error)) if let Some(refused) = unsent(&*error) => Err(refused),
             Err(RpcError::Shutdown | RpcError::Send(_) | RpcError::Channel(_)) => {
-                // A call that could not even be put into a frame ends the lane as well.
                 self.state.end.cancel();
                 Ok(Called::Lost)
             }
@@ -134,6 +137,17 @@ impl Lane {
         }
     }
 }
+
+/// Why a request was not sent, where that is its own fault and not the connection's.
+fn unsent(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Error> {
+    let error = error.downcast_ref::<Error>()?;
+    (error.kind() == ErrorKind::Invalid).then(|| error.clone())
+}
+
+/// Why a server could not answer, in its own words.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unanswered(String);
 
 /// Counts a call for as long as it is there.
 struct UnderWay<'a>(&'a AtomicUsize);

@@ -33,6 +33,9 @@ const CONNECTING: Duration = Duration::from_secs(20);
 pub(crate) const MAX_LANES: usize = 16;
 /// How long after a lane could not be made another is tried first, and at most.
 const REDIAL: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// How many lanes may break under one call before it is given up: perhaps it is the call that breaks
+/// them.
+const LOSSES: usize = 8;
 /// How long the orderly end of the connections is waited for.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -168,14 +171,38 @@ impl Client {
         if kind == Kind::Bulky {
             self.lanes.widen();
         }
+        let mut losses = 0;
         loop {
             let lane = self.lanes.choose(kind)?;
             let called = |rpc| call(rpc, request.clone());
-            match lane.call(patience, called).await? {
-                Called::Answered(answer) => return received(answer),
+            let called = lane.call(patience, called).await;
+            match called.map_err(|error| self.lanes.named(error))? {
+                Called::Answered(answer) => return self.received(answer),
                 Called::Lost => self.lanes.lose(&lane),
             }
+            losses += 1;
+            let reason = lane.reason();
+            // Whoever breaks the protocol is not asked again.
+            if losses == LOSSES || reason.kind() == ErrorKind::Protocol {
+                return Err(self.lanes.named(reason));
+            }
         }
+    }
+
+    /// An answer as core knows it.
+    fn received<A, T>(&self, answer: A) -> Result<T>
+    where
+        Result<T>: TryFrom<A, Error = Violation>,
+    {
+        Result::<T>::try_from(answer)
+            .map_err(|violation| self.broken(violation))
+            .flatten()
+    }
+
+    /// That the peer broke the protocol, and how.
+    fn broken(&self, how: impl std::error::Error + Send + Sync + 'static) -> Error {
+        let error = Error::new(ErrorKind::Protocol, "the other end broke the protocol");
+        self.lanes.named(error.because(how))
     }
 }
 
@@ -183,17 +210,6 @@ impl Drop for Client {
     fn drop(&mut self) {
         self.lanes.closing.cancel();
     }
-}
-
-/// An answer as core knows it.
-fn received<A, T>(answer: A) -> Result<T>
-where
-    Result<T>: TryFrom<A, Error = Violation>,
-{
-    let broken = |violation| {
-        Error::new(ErrorKind::Protocol, "the other end broke the protocol").because(violation)
-    };
-    Result::<T>::try_from(answer).map_err(broken).flatten()
 }
 
 const BOUND: NonZeroUsize = match NonZeroUsize::new(MAX_LANES) {
@@ -207,16 +223,24 @@ impl Lanes {
         let directory = &self.remote.directory;
         let greeted = greet(&self.remote, self.session, first, directory);
         let (connection, grants) = within_time(&self.remote, greeted).await?;
+        let mut alive = self.alive.write().unwrap_or_else(PoisonError::into_inner);
+        // The end of the last lane was the end of the client.
+        if !first && !alive.iter().any(|lane| lane.is_alive()) {
+            return Err(Error::new(ErrorKind::Network, "the connection is closed"));
+        }
         let (lane, task) = Lane::start(connection.stream, self.buffers.clone());
-        self.tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(task);
-        self.alive
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Arc::new(lane));
+        alive.push(Arc::new(lane));
+        drop(alive);
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
         Ok(grants)
+    }
+
+    /// The same error, with the peer's name.
+    fn named(&self, error: Error) -> Error {
+        let doing = format!("{}: {}", self.remote.name, error.doing());
+        error.with_doing(doing)
     }
 
     /// The lane for a call. What is urgent takes the first, what is bulky the one with the least to
@@ -237,9 +261,7 @@ impl Lanes {
         let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         let error = over.get_or_insert_with(|| {
             let closed = || Error::new(ErrorKind::Network, "the connection is closed");
-            let reason = reason.unwrap_or_else(closed);
-            let doing = format!("{}: {}", self.remote.name, reason.doing());
-            reason.with_doing(doing)
+            self.named(reason.unwrap_or_else(closed))
         });
         self.closing.cancel();
         Err(error.clone())
@@ -302,16 +324,17 @@ async fn within_time<T>(remote: &Remote, connecting: impl Future<Output = Result
     })
 }
 
-/// Makes lanes until there are as many as wanted, and again when one has ended.
+/// Makes lanes until there are as many as wanted, and again when one has ended; ends when all have.
 async fn tend(lanes: Weak<Lanes>) {
     let mut pause = REDIAL.0;
     loop {
         let Some(lanes) = lanes.upgrade() else { return };
         let alive: Vec<Arc<Lane>> = {
             let mut alive = lanes.alive.write().unwrap_or_else(PoisonError::into_inner);
-            if alive.iter().any(|lane| lane.is_alive()) {
-                alive.retain(|lane| lane.is_alive());
+            if !alive.iter().any(|lane| lane.is_alive()) {
+                return;
             }
+            alive.retain(|lane| lane.is_alive());
             alive.clone()
         };
         if alive.len() >= lanes.wanted.get() {
@@ -344,3 +367,6 @@ fn dialling(error: TransportError) -> Error {
     };
     Error::new(kind, "connecting").because(error)
 }
+
+#[cfg(test)]
+mod tests;

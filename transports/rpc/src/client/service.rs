@@ -28,6 +28,34 @@ fn patience(bytes: u64) -> Duration {
     PATIENCE.saturating_add(Duration::from_secs(bytes / SLOWEST))
 }
 
+/// An answer that is well formed, but none to what was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// More of a file than was asked for.
+    #[error("a block that is longer than was asked for")]
+    Longer,
+    /// A whole file of another size.
+    #[error("a file of another size than was asked for")]
+    Size,
+    /// A batch with too few or too many results.
+    #[error("a batch with not as many results as it has items")]
+    Count,
+    /// A signature of something else.
+    #[error("a signature of something else than was asked for")]
+    Signature,
+}
+
+impl Client {
+    /// The results of a batch of `sent` items, which must be as many.
+    fn complete<T>(&self, sent: usize, results: Vec<T>) -> Result<Vec<T>> {
+        if results.len() == sent {
+            Ok(results)
+        } else {
+            Err(self.broken(Unfit::Count))
+        }
+    }
+}
+
 #[async_trait]
 impl Service for Client {
     async fn claim(&self, claim: Claim) -> Result<()> {
@@ -47,17 +75,35 @@ impl Service for Client {
 
     async fn offer(&self, offers: Vec<Offer>) -> Result<Vec<Result<Answer>>> {
         let call = |rpc: Rpc, offers| async move { rpc.offer(context(), offers).await };
-        self.call(Kind::Urgent, PATIENCE, offers, call).await
+        let count = offers.len();
+        let answers = self.call(Kind::Urgent, PATIENCE, offers, call).await?;
+        self.complete(count, answers)
     }
 
     async fn read(&self, read: Read) -> Result<Block> {
         let call = |rpc: Rpc, read| async move { rpc.read(context(), read).await };
-        self.call(Kind::Bulky, PATIENCE, read, call).await
+        let asked = read.range.len();
+        let block: Block = self.call(Kind::Bulky, PATIENCE, read, call).await?;
+        if block.len() > asked {
+            return Err(self.broken(Unfit::Longer));
+        }
+        Ok(block)
     }
 
     async fn read_batch(&self, reads: Vec<ReadWhole>) -> Result<Vec<Result<Bytes>>> {
         let call = |rpc: Rpc, reads| async move { rpc.read_batch(context(), reads).await };
-        self.call(Kind::Bulky, PATIENCE, reads, call).await
+        let sizes: Vec<u64> = reads.iter().map(|read| read.size).collect();
+        let contents: Vec<Result<Bytes>> = self.call(Kind::Bulky, PATIENCE, reads, call).await?;
+        let contents = self.complete(sizes.len(), contents)?;
+        let fits = |(content, size): (&Result<Bytes>, &u64)| {
+            content
+                .as_ref()
+                .map_or(true, |bytes| bytes.len() as u64 == *size)
+        };
+        if !contents.iter().zip(&sizes).all(fits) {
+            return Err(self.broken(Unfit::Size));
+        }
+        Ok(contents)
     }
 
     async fn send(&self, send: SendBlock) -> Result<()> {
@@ -67,12 +113,16 @@ impl Service for Client {
 
     async fn put(&self, puts: Vec<Put>) -> Result<Vec<Result<Receipt>>> {
         let call = |rpc: Rpc, puts| async move { rpc.put(context(), puts).await };
-        self.call(Kind::Bulky, PATIENCE, puts, call).await
+        let count = puts.len();
+        let answers = self.call(Kind::Bulky, PATIENCE, puts, call).await?;
+        self.complete(count, answers)
     }
 
     async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>> {
         let call = |rpc: Rpc, makes| async move { rpc.make_directories(context(), makes).await };
-        self.call(Kind::Urgent, PATIENCE, makes, call).await
+        let count = makes.len();
+        let answers = self.call(Kind::Urgent, PATIENCE, makes, call).await?;
+        self.complete(count, answers)
     }
 
     async fn hash(&self, hash: Hash) -> Result<RangeHash> {
@@ -85,7 +135,15 @@ impl Service for Client {
         let call =
             |rpc: Rpc, request| async move { rpc.calculate_signature(context(), request).await };
         let patience = patience(request.range.len());
-        self.call(Kind::Bulky, patience, request, call).await
+        let (asked, block) = (request.range, request.block);
+        let signature: Signature = self.call(Kind::Bulky, patience, request, call).await?;
+        let found = signature.range();
+        // What lies beyond the end of the basis is left out.
+        let within = found.start() == asked.start() && found.end() <= asked.end();
+        if signature.block() != block || !(within || found.is_empty()) {
+            return Err(self.broken(Unfit::Signature));
+        }
+        Ok(signature)
     }
 
     async fn diff(&self, request: DiffRequest) -> Result<Difference> {
@@ -103,13 +161,18 @@ impl Service for Client {
         let bytes = finishes
             .iter()
             .fold(0, |sum: u64, finish| sum.saturating_add(finish.size));
-        self.call(Kind::Urgent, patience(bytes), finishes, call)
-            .await
+        let count = finishes.len();
+        let answers = self
+            .call(Kind::Urgent, patience(bytes), finishes, call)
+            .await?;
+        self.complete(count, answers)
     }
 
     async fn delete(&self, deletes: Vec<Delete>) -> Result<Vec<Result<()>>> {
         let call = |rpc: Rpc, deletes| async move { rpc.delete(context(), deletes).await };
-        self.call(Kind::Urgent, PATIENCE, deletes, call).await
+        let count = deletes.len();
+        let answers = self.call(Kind::Urgent, PATIENCE, deletes, call).await?;
+        self.complete(count, answers)
     }
 
     async fn configure(&self, config: Config) -> Result<Config> {

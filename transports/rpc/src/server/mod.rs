@@ -20,7 +20,8 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::hello;
+use crate::budget::Budgets;
+use crate::hello::{self, ClientHello};
 use crate::link::{Link, State};
 use crate::protocol::RealizeService;
 use crate::queues::{MAX_CALLS, ServerQueues};
@@ -123,14 +124,11 @@ impl Server {
             let sent = hello::answer(stream, Ok(overview)).await;
             return sent.map(|()| None).map_err(|error| hello::network(&error));
         }
-        let (id, directory) = (hello.session, &hello.directory);
         let entered = if hello.first {
-            match self.directories.open(peer, directory).await {
-                Ok(opened) => self.sessions.begin(peer, id, directory, opened, state),
-                Err(error) => Err(error),
-            }
+            self.begin(peer, &hello, state).await
         } else {
-            self.sessions.join(peer, id, directory, state)
+            self.sessions
+                .join(peer, hello.session, &hello.directory, state)
         };
         let outcome = match &entered {
             Ok(entered) => Ok(entered.session.grants.clone()),
@@ -142,16 +140,33 @@ impl Server {
         Ok(Some(entered))
     }
 
+    /// Opens a directory for a session. Where peers were [cut](Self::cut) meanwhile it is opened
+    /// again: who may have it is known as of now.
+    async fn begin(
+        &self,
+        peer: &PeerId,
+        hello: &ClientHello,
+        state: &Arc<State>,
+    ) -> Result<Entered<'_>> {
+        let (id, directory) = (hello.session, &hello.directory);
+        loop {
+            let cuts = self.sessions.cuts();
+            let opened = self.directories.open(peer, directory).await?;
+            let begun = self
+                .sessions
+                .begin(cuts, peer, id, directory, opened, state);
+            if let Some(entered) = begun.transpose() {
+                return entered;
+            }
+        }
+    }
+
     async fn work(&self, entered: &Entered<'_>, stream: Box<dyn Duplex>) -> Result<()> {
         let (session, state) = (&entered.session, &entered.state);
-        let budget = session.budget.clone();
-        let link = Link::start(
-            stream,
-            Arc::clone(state),
-            Some(budget.clone()),
-            self.buffers.clone(),
-        );
-        let queues = ServerQueues::new(link.sender, link.incoming, Arc::clone(state), budget);
+        let Budgets { requests, answers } = session.budgets.clone();
+        let buffers = self.buffers.clone();
+        let link = Link::start(stream, Arc::clone(state), Some(requests), buffers);
+        let queues = ServerQueues::new(link.sender, link.incoming, Arc::clone(state), answers);
         let config = tarpc::server::Config {
             pending_response_buffer: MAX_CALLS,
         };
@@ -167,7 +182,7 @@ impl Server {
             tokio::select! {
                 biased;
                 () = session.cut.cancelled() => {
-                    state.fail(Error::new(ErrorKind::Forbidden, "the peer is not known any more"));
+                    state.fail(session.over());
                     break;
                 }
                 () = state.end.cancelled() => break,
@@ -194,8 +209,12 @@ impl Server {
         }
         drop(requests);
         if !state.end.is_cancelled() {
-            // What is written ends within bounds of its own.
-            let _ = link.writer.await;
+            tokio::select! {
+                biased;
+                () = session.cut.cancelled() => state.fail(session.over()),
+                // What is written ends within bounds of its own.
+                _ = link.writer => {}
+            }
         }
         match state.reason() {
             Some(error) if error.kind() != ErrorKind::Network => Err(error.clone()),
@@ -203,3 +222,6 @@ impl Server {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
 //! Sessions: what all lanes of one client of one directory share.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use realize_core::Service;
@@ -10,7 +11,7 @@ use realize_core::transport::PeerId;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::budget::Budget;
+use crate::budget::{Budget, Budgets};
 use crate::client::MAX_LANES;
 use crate::hello::SessionId;
 use crate::link::{KEEP_ALIVE, State};
@@ -19,8 +20,8 @@ use super::Opened;
 
 /// How many sessions a peer has at most.
 const MAX_SESSIONS: usize = 8;
-/// How many bytes the requests of one peer, and the answers to them, take at most.
-const PEER_BUDGET: u32 = 48 << 20;
+/// How many bytes the requests of one peer take at most, and how many the answers to them.
+const PEER_BUDGET: u32 = 24 << 20;
 /// A session that has been silent for so long is not in the way of a newer one of the same peer.
 const STALE: Duration = KEEP_ALIVE
     .saturating_mul(2)
@@ -32,12 +33,16 @@ const AGAIN: Duration = Duration::from_millis(50);
 
 /// The sessions of a server.
 #[derive(Debug, Default)]
-pub(super) struct Sessions(Mutex<HashMap<PeerId, Peer>>);
+pub(super) struct Sessions {
+    peers: Mutex<HashMap<PeerId, Peer>>,
+    /// How often peers were cut; it changes while `peers` is held.
+    cuts: AtomicU64,
+}
 
 /// What is known of a peer that has, or had, sessions.
 #[derive(Debug)]
 struct Peer {
-    budget: Budget,
+    budgets: Budgets,
     sessions: HashMap<SessionId, Arc<Session>>,
     /// When the last session about a directory ended.
     ended: HashMap<String, Instant>,
@@ -49,9 +54,11 @@ pub(super) struct Session {
     pub(super) directory: String,
     pub(super) service: Arc<dyn Service>,
     pub(super) grants: Vec<String>,
-    pub(super) budget: Budget,
+    pub(super) budgets: Budgets,
     id: SessionId,
     lanes: Mutex<Vec<Arc<State>>>,
+    /// Why it was ended from this side.
+    over: OnceLock<Error>,
     /// Cancelled to end it, with all its lanes.
     pub(super) cut: CancellationToken,
 }
@@ -79,6 +86,11 @@ impl Drop for Entered<'_> {
         lanes.retain(|lane| !Arc::ptr_eq(lane, &self.state));
         if lanes.is_empty()
             && let Some(peer) = table.get_mut(&self.session.peer)
+            // A peer that was cut, and is back, may have given the name to another one.
+            && peer
+                .sessions
+                .get(&self.session.id)
+                .is_some_and(|session| Arc::ptr_eq(session, &self.session))
         {
             peer.sessions.remove(&self.session.id);
             peer.ended
@@ -92,6 +104,18 @@ impl Session {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends it, with all its lanes. The first reason counts.
+    fn end(&self, kind: ErrorKind, why: &str) {
+        let _ = self.over.set(Error::new(kind, why));
+        self.cut.cancel();
+    }
+
+    /// Why it was ended.
+    pub(super) fn over(&self) -> Error {
+        let ended = || Error::new(ErrorKind::Network, "the session is over");
+        self.over.get().cloned().unwrap_or_else(ended)
+    }
+
     /// When the client was last heard, over whichever lane.
     fn heard(&self) -> Option<Instant> {
         self.lanes().iter().map(|lane| lane.heard()).max()
@@ -100,7 +124,7 @@ impl Session {
 
 impl Sessions {
     fn table(&self) -> std::sync::MutexGuard<'_, HashMap<PeerId, Peer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.peers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a lane to a session that stands.
@@ -132,21 +156,34 @@ impl Sessions {
         Ok(self.entered(session, state))
     }
 
-    /// Begins a session with its first lane.
+    /// How often peers were cut.
+    pub(super) fn cuts(&self) -> u64 {
+        self.cuts.load(Ordering::Relaxed)
+    }
+
+    /// Begins a session with its first lane; none where peers were cut since there were `cuts`, and
+    /// what was opened may be nothing for this peer any more.
     ///
     /// # Errors
     /// `Busy` if the peer has too many; `Invalid` if it has one of that name.
     pub(super) fn begin(
         &self,
+        cuts: u64,
         peer: &PeerId,
         id: SessionId,
         directory: &str,
         opened: Opened,
         state: &Arc<State>,
-    ) -> Result<Entered<'_>> {
+    ) -> Result<Option<Entered<'_>>> {
         let mut table = self.table();
+        if self.cuts() != cuts {
+            return Ok(None);
+        }
         let known = table.entry(peer.clone()).or_insert_with(|| Peer {
-            budget: Budget::new(PEER_BUDGET),
+            budgets: Budgets {
+                requests: Budget::new(PEER_BUDGET),
+                answers: Budget::new(PEER_BUDGET),
+            },
             sessions: HashMap::new(),
             ended: HashMap::new(),
         });
@@ -162,13 +199,14 @@ impl Sessions {
             directory: directory.to_owned(),
             service: opened.service,
             grants: opened.grants,
-            budget: known.budget.clone(),
+            budgets: known.budgets.clone(),
             id,
             lanes: Mutex::new(vec![Arc::clone(state)]),
+            over: OnceLock::new(),
             cut: CancellationToken::new(),
         });
         known.sessions.insert(id, Arc::clone(&session));
-        Ok(self.entered(session, state))
+        Ok(Some(self.entered(session, state)))
     }
 
     fn entered(&self, session: Arc<Session>, state: &Arc<State>) -> Entered<'_> {
@@ -182,13 +220,13 @@ impl Sessions {
     /// Ends the sessions of every peer that is not `wanted`.
     pub(super) fn cut(&self, wanted: impl Fn(&PeerId) -> bool) {
         let mut table = self.table();
+        self.cuts.fetch_add(1, Ordering::Relaxed);
         table.retain(|peer, known| {
             let stays = wanted(peer);
             if !stays {
-                known
-                    .sessions
-                    .values()
-                    .for_each(|session| session.cut.cancel());
+                known.sessions.values().for_each(|session| {
+                    session.end(ErrorKind::Forbidden, "the peer is not known any more");
+                });
             }
             stays
         });
@@ -209,10 +247,9 @@ impl Sessions {
             }
             let is_stale =
                 |rival: &&Arc<Session>| rival.heard().is_none_or(|heard| heard.elapsed() > STALE);
-            rivals
-                .iter()
-                .filter(is_stale)
-                .for_each(|rival| rival.cut.cancel());
+            rivals.iter().filter(is_stale).for_each(|rival| {
+                rival.end(ErrorKind::Timeout, "the session gave way to a newer one")
+            });
             sleep(AGAIN).await;
         }
     }
