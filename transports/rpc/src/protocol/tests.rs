@@ -6,7 +6,7 @@ use realize_core::hash::{Digest, RangeHash};
 use realize_core::range::ByteRange;
 use realize_core::service::{
     Answer, Basis, Block, Config, Content, Delete, DiffRequest, Difference, Ending, Expect, Finish,
-    FinishFrom, Hash, MakeDirectory, Offer, Outcome, Page, Patch, Put, ReadWhole, Receipt,
+    FinishFrom, Hash, MakeDirectory, Making, Offer, Outcome, Page, Patch, Put, ReadWhole, Receipt,
     SignatureRequest,
 };
 use realize_core::{Error, ErrorKind};
@@ -60,7 +60,7 @@ fn calls() -> Vec<Call> {
     let make = MakeDirectory {
         path: path.clone(),
         mode,
-        create: true,
+        making: Making::Either,
     };
     let hash = Hash {
         path: path.clone(),
