@@ -47,6 +47,15 @@ impl Out {
         Poll::Ready(urgent.and(bulky).map_err(|_| closed(&self.state)))
     }
 
+    /// Ready when there is room. Tarpc asks in turn whether there is room and whether all is flushed,
+    /// until one of them is pending for the one reason or ready for the other: if a flush were ready
+    /// while there is no room, that would go on for ever, within one poll. The task would not only
+    /// wait busily: tokio gives a task that has been at it for long no room until it has yielded.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        // What is wrong with the way out, the next look for room says.
+        self.poll_ready(cx).map(|_| Ok(()))
+    }
+
     fn send(&mut self, frame: Frame, share: Option<OwnedSemaphorePermit>) -> Result<()> {
         let queue = if is_urgent(&frame) {
             &mut self.urgent
@@ -120,8 +129,8 @@ impl Sink<ClientMessage<Call>> for ClientQueues {
         self.out.send(frame, None)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.out.poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -245,11 +254,74 @@ impl Sink<Response<Reply>> for ServerQueues {
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.out.poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+    use futures::future::poll_fn;
+
+    use super::*;
+
+    /// A way out with room for so many frames of either kind, and its other end.
+    fn out(room: usize) -> (Out, [mpsc::Receiver<Outgoing>; 2]) {
+        let ((urgent, first), (bulky, second)) = (mpsc::channel(room), mpsc::channel(room));
+        let out = Out::new(Sender { urgent, bulky }, Arc::new(State::default()));
+        (out, [first, second])
+    }
+
+    #[tokio::test]
+    async fn nothing_is_flushed_while_there_is_no_room() {
+        let (mut full, receivers) = out(1);
+        let (mut urgent, mut bulky) = (full.urgent.clone(), full.bulky.clone());
+        poll_fn(|cx| full.poll_ready(cx)).await.unwrap();
+        full.urgent.abort_send();
+        full.bulky.abort_send();
+        // Others take the room.
+        poll_fn(|cx| urgent.poll_reserve(cx)).await.unwrap();
+        poll_fn(|cx| bulky.poll_reserve(cx)).await.unwrap();
+        assert!(futures::poll!(poll_fn(|cx| full.poll_ready(cx))).is_pending());
+        assert!(futures::poll!(poll_fn(|cx| full.poll_flush(cx))).is_pending());
+        drop((urgent, bulky));
+        poll_fn(|cx| full.poll_flush(cx)).await.unwrap();
+        poll_fn(|cx| full.poll_ready(cx)).await.unwrap();
+        drop(receivers);
+    }
+
+    /// Tarpc's loop, in a task that tokio wants to yield.
+    #[tokio::test]
+    async fn whoever_asks_for_room_in_a_loop_gets_to_yield() {
+        /// More than tokio lets a task do before it yields.
+        const MANY: usize = 1000;
+        let (mut out, _receivers) = out(1);
+        let mut polls = 0;
+        poll_fn(|cx| {
+            polls += 1;
+            if polls == 1 {
+                while tokio::task::coop::has_budget_remaining() {
+                    if let Poll::Ready(turn) = tokio::task::coop::poll_proceed(cx) {
+                        turn.made_progress();
+                    }
+                }
+            }
+            for _ in 0..MANY {
+                match out.poll_ready(cx) {
+                    Poll::Ready(ready) => return Poll::Ready(ready),
+                    Poll::Pending => ready!(out.poll_flush(cx))?,
+                }
+            }
+            panic!("it has not yielded");
+        })
+        .await
+        .unwrap();
+        assert_eq!(polls, 2);
     }
 }
