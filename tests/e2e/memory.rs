@@ -32,7 +32,7 @@ fn peak(ends: &Ends) -> (u64, Outcome) {
     (peak, running.wait().expect(0))
 }
 
-fn high_water(status: &str) -> Option<u64> {
+pub(crate) fn high_water(status: &str) -> Option<u64> {
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -259,6 +259,11 @@ impl Running {
         fs::read_to_string(self.stderr.path()).unwrap()
     }
 
+    /// The file that its standard error goes to.
+    pub(crate) fn stderr_path(&self) -> PathBuf {
+        self.stderr.path().to_path_buf()
+    }
+
     pub(crate) fn ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }

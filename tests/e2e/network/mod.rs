@@ -5,6 +5,8 @@ mod combinations;
 mod commands;
 mod keys;
 mod machines;
+mod memory;
+mod retries;
 mod rights;
 mod settings;
 mod subpaths;
