@@ -47,6 +47,15 @@ impl Out {
         Poll::Ready(urgent.and(bulky).map_err(|_| closed(&self.state)))
     }
 
+    /// Ready when there is room. Tarpc asks in turn whether there is room and whether all is flushed,
+    /// until one of them is pending for the one reason or ready for the other: if a flush were ready
+    /// while there is no room, that would go on for ever, within one poll. The task would not only
+    /// wait busily: tokio gives a task that has been at it for long no room until it has yielded.
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        // What is wrong with the way out, the next look for room says.
+        self.poll_ready(cx).map(|_| Ok(()))
+    }
+
     fn send(
         &mut self,
         frame: Frame,
@@ -165,8 +174,8 @@ impl Sink<ClientMessage<Call>> for ClientQueues {
         self.out.send(frame, urgent, None)
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.out.poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
@@ -301,8 +310,8 @@ impl Sink<Response<Reply>> for ServerQueues {
         }
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        self.out.poll_flush(cx)
     }
 
     fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Result<()>> {

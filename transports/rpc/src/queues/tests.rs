@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::future::poll_fn;
 use futures::{SinkExt, StreamExt};
 use rstest::rstest;
 use tarpc::{Request, trace};
@@ -253,4 +254,58 @@ async fn more_calls_than_there_may_be_break_the_protocol() {
             .chain()
             .ends_with("more calls at once than there may be")
     );
+}
+
+/// A way out with room for so many frames of either kind, and its other end.
+fn out(room: usize) -> (Out, [mpsc::Receiver<Outgoing>; 2]) {
+    let ((urgent, first), (bulky, second)) = (mpsc::channel(room), mpsc::channel(room));
+    let out = Out::new(Sender { urgent, bulky }, Arc::new(State::default()));
+    (out, [first, second])
+}
+
+#[tokio::test]
+async fn nothing_is_flushed_while_there_is_no_room() {
+    let (mut full, receivers) = out(1);
+    let (mut urgent, mut bulky) = (full.urgent.clone(), full.bulky.clone());
+    poll_fn(|cx| full.poll_ready(cx)).await.unwrap();
+    full.urgent.abort_send();
+    full.bulky.abort_send();
+    // Others take the room.
+    poll_fn(|cx| urgent.poll_reserve(cx)).await.unwrap();
+    poll_fn(|cx| bulky.poll_reserve(cx)).await.unwrap();
+    assert!(futures::poll!(poll_fn(|cx| full.poll_ready(cx))).is_pending());
+    assert!(futures::poll!(poll_fn(|cx| full.poll_flush(cx))).is_pending());
+    drop((urgent, bulky));
+    poll_fn(|cx| full.poll_flush(cx)).await.unwrap();
+    poll_fn(|cx| full.poll_ready(cx)).await.unwrap();
+    drop(receivers);
+}
+
+/// Tarpc's loop, in a task that tokio wants to yield.
+#[tokio::test]
+async fn whoever_asks_for_room_in_a_loop_gets_to_yield() {
+    /// More than tokio lets a task do before it yields.
+    const MANY: usize = 1000;
+    let (mut out, _receivers) = out(1);
+    let mut polls = 0;
+    poll_fn(|cx| {
+        polls += 1;
+        if polls == 1 {
+            while tokio::task::coop::has_budget_remaining() {
+                if let Poll::Ready(turn) = tokio::task::coop::poll_proceed(cx) {
+                    turn.made_progress();
+                }
+            }
+        }
+        for _ in 0..MANY {
+            match out.poll_ready(cx) {
+                Poll::Ready(ready) => return Poll::Ready(ready),
+                Poll::Pending => ready!(out.poll_flush(cx))?,
+            }
+        }
+        panic!("it has not yielded");
+    })
+    .await
+    .unwrap();
+    assert_eq!(polls, 2);
 }
