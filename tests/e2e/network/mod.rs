@@ -3,10 +3,12 @@
 mod check;
 mod combinations;
 mod commands;
+mod cut;
 mod keys;
 mod killed;
 mod machines;
 mod memory;
+mod proxy;
 mod retries;
 mod rights;
 mod settings;

@@ -62,6 +62,8 @@ enum StreamError {
     },
     #[error("the other end is gone, and did not end the stream")]
     Truncated,
+    #[error("what came was damaged on the way")]
+    Damaged(#[source] rustls::Error),
     #[error("the connection broke before")]
     Again,
     #[error("this end has ended the stream")]
@@ -111,6 +113,12 @@ impl SecureStream {
         {
             self.broken = Some(Broken::Refused(key));
             return refused(key, Some(tls.clone()));
+        }
+        if let Some(tls) = tls_error(&error) {
+            // Both ends know TLS: what breaks its rules, here or there, was changed between them.
+            let damaged = ErrorKind::ConnectionAborted;
+            self.broken = Some(Broken::Else(damaged));
+            return io::Error::new(damaged, StreamError::Damaged(tls.clone()));
         }
         let kind = error.kind();
         self.broken = Some(Broken::Else(kind));

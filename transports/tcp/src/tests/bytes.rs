@@ -1,5 +1,7 @@
 //! What is written is what is read, and the end is the end.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 
 /// Bytes that differ from place to place, and from one `seed` to another.
@@ -154,4 +156,46 @@ async fn writing_to_an_end_that_is_gone_fails() {
     let kind = error.await.kind();
     let gone = [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset];
     assert!(gone.contains(&kind), "{kind}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_changed_on_the_way_breaks_as_a_line_does() {
+    let machines = Machines::new();
+    let (mut listener, at) = machines.listen().await;
+    let between = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let through = endpoint(&between.local_addr().unwrap().to_string());
+    let changes = Arc::new(AtomicBool::new(false));
+    let changed = Arc::clone(&changes);
+    tokio::spawn(async move {
+        let (mut near, _) = between.accept().await.unwrap();
+        let mut far = TcpStream::connect(at.as_str()).await.unwrap();
+        let ((mut near_read, mut near_write), (mut far_read, mut far_write)) =
+            (near.split(), far.split());
+        let up = async {
+            let mut chunk = [0; 4096];
+            while let Ok(count @ 1..) = near_read.read(&mut chunk).await {
+                chunk[count - 1] ^= u8::from(changed.load(Ordering::SeqCst));
+                far_write.write_all(&chunk[..count]).await?;
+            }
+            io::Result::Ok(())
+        };
+        tokio::join!(up, tokio::io::copy(&mut far_read, &mut near_write))
+    });
+    let (near, far) = tokio::join!(machines.dial(&through), prove(&mut listener));
+    let (mut near, mut far) = (near.unwrap(), far.unwrap());
+    far.stream.write_all(b"some").await.unwrap();
+    far.stream.flush().await.unwrap();
+    let mut four = [0; 4];
+    soon(near.stream.read_exact(&mut four)).await.unwrap();
+
+    changes.store(true, Ordering::SeqCst);
+    near.stream.write_all(b"asked").await.unwrap();
+    near.stream.flush().await.unwrap();
+
+    // The other end sees it, and says so.
+    for end in [&mut far, &mut near] {
+        let error = soon(end.stream.read_u8()).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionAborted, "{error}");
+        assert_eq!(error.to_string(), "what came was damaged on the way");
+    }
 }
