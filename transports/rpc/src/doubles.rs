@@ -19,7 +19,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use realize_core::buffers::Buffers;
 use realize_core::delta::{Delta, Signature};
-use realize_core::entry::Version;
+use realize_core::entry::{Timestamp, Version};
 use realize_core::hash::{Digest, RangeHash};
 use realize_core::range::ByteRange;
 use realize_core::service::*;
@@ -116,7 +116,7 @@ pub(crate) struct Double {
     seen: Seen,
     go: watch::Receiver<bool>,
     me: u64,
-    owner: Arc<Mutex<Option<u64>>>,
+    owner: Owner,
 }
 
 impl Drop for Double {
@@ -266,7 +266,19 @@ pub(crate) struct Doubles {
     pub(crate) opened: AtomicU64,
     /// Whether opening waits until those that wait are let go.
     pub(crate) opens_late: AtomicBool,
-    owner: Arc<Mutex<Option<u64>>>,
+    owner: Owner,
+}
+
+/// Who has the directory.
+type Owner = Arc<Mutex<Option<u64>>>;
+
+/// Keeps the directory taken for as long as it is there.
+pub(crate) struct Hold(Owner);
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        *self.0.lock().unwrap() = None;
+    }
 }
 
 impl Doubles {
@@ -278,6 +290,12 @@ impl Doubles {
             opens_late: AtomicBool::new(false),
             owner: Arc::default(),
         })
+    }
+
+    /// Has the directory kept, as by work that outlives its session.
+    pub(crate) fn hold(&self) -> Hold {
+        *self.owner.lock().unwrap() = Some(u64::MAX);
+        Hold(Arc::clone(&self.owner))
     }
 }
 
@@ -467,6 +485,19 @@ pub(crate) fn send_of(name: &str, len: usize) -> SendBlock {
     }
 }
 
+pub(crate) fn put_of(name: &str, len: usize) -> Put {
+    Put {
+        path: path(name),
+        content: Content::File(vec![9; len].into(), Digest::from_bytes([1; 32])),
+        mode: 0o600,
+        modified: Timestamp {
+            seconds: 1,
+            nanos: 0,
+        },
+        expect: Expect::Absent,
+    }
+}
+
 pub(crate) fn claim() -> Claim {
     Claim {
         role: Role::Destination,
@@ -490,6 +521,12 @@ pub(crate) fn read_call(name: &str, len: u64) -> Call {
 pub(crate) fn send_call(name: &str, len: usize) -> Call {
     Call::Send {
         send: send_of(name, len).into(),
+    }
+}
+
+pub(crate) fn put_call(name: &str, len: usize) -> Call {
+    Call::Put {
+        puts: vec![put_of(name, len)].into(),
     }
 }
 

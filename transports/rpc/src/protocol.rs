@@ -296,4 +296,4 @@ pub(crate) fn answer_size(call: &Call) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

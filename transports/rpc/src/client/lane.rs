@@ -17,7 +17,7 @@ use crate::protocol::RealizeServiceClient;
 use crate::queues::{ClientQueues, MAX_CALLS};
 
 /// How many calls a client has under way on one connection.
-const CALLS: usize = MAX_CALLS / 2;
+pub(super) const CALLS: usize = MAX_CALLS / 2;
 
 /// A connection that calls are made over.
 #[derive(Debug)]

@@ -234,7 +234,7 @@ async fn a_share_is_given_back_when_its_frame_is_written() {
     assert!(futures::poll!(&mut more).is_pending());
     let mut rest = [0; 100];
     ends.far.read_exact(&mut rest).await.unwrap();
-    timeout(LONG, more).await.unwrap().unwrap();
+    drop(timeout(LONG, more).await.unwrap().unwrap());
 }
 
 #[tokio::test(start_paused = true)]
@@ -252,7 +252,7 @@ async fn shares_are_given_back_when_the_connection_breaks() {
     tokio::pin!(all);
     assert!(futures::poll!(&mut all).is_pending());
     ends.state.fail(Error::new(ErrorKind::Network, "a test"));
-    timeout(LONG, all).await.unwrap().unwrap();
+    drop(timeout(LONG, all).await.unwrap().unwrap());
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,7 +21,7 @@ use super::Opened;
 /// How many sessions a peer has at most.
 const MAX_SESSIONS: usize = 8;
 /// How many bytes the requests of one peer take at most, and how many the answers to them.
-const PEER_BUDGET: u32 = 24 << 20;
+pub(super) const PEER_BUDGET: u32 = 24 << 20;
 /// A session that has been silent for so long is not in the way of a newer one of the same peer.
 const STALE: Duration = KEEP_ALIVE
     .saturating_mul(2)
