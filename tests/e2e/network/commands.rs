@@ -481,16 +481,23 @@ fn a_transport_that_does_not_exist_is_named(
     let outcome = ends.machines.cam(line).run().expect(2);
 
     assert_seen(&before, &ends.source, &outcome);
-    outcome.says(&["--transport", "tpc", "there is tcp", "did you mean `tcp`?"]);
+    outcome.says(&[
+        "--transport",
+        "tpc",
+        "there are channel, exec, tcp",
+        "did you mean `tcp`?",
+    ]);
 }
 
 #[test]
 fn transports_are_listed_with_their_options() {
     let outcome = realize(["transports"]).run().expect(0);
 
-    let text = outcome.stdout_text();
-    assert!(text.lines().any(|line| line == "tcp"), "{outcome}");
-    let options: Vec<_> = text.lines().filter(|line| line.contains(" = ")).collect();
+    // Its name, and what is set in behind it; the next name is not.
+    let mut lines = outcome.stdout_text().lines();
+    assert!(lines.any(|line| line == "tcp"), "{outcome}");
+    let of_tcp = lines.take_while(|line| line.starts_with(' '));
+    let options: Vec<_> = of_tcp.filter(|line| line.contains(" = ")).collect();
     assert!(!options.is_empty(), "{outcome}");
     // What is listed can be configured, each with the value that it has anyway.
     let directory = tempfile::tempdir().unwrap();

@@ -6,8 +6,8 @@ use realize_core::delta::{BlockSum, Signature};
 use realize_core::entry::Timestamp;
 use realize_core::hash::Digest;
 use realize_core::service::{
-    Answer, Basis, Block, Delete, Ending, Finish, FinishFrom, MakeDirectory, Offer, Outcome,
-    Present, ReadWhole, Receipt, SignatureRequest,
+    Answer, Basis, Block, Delete, Ending, Finish, FinishFrom, MakeDirectory, Making, Offer,
+    Outcome, Present, ReadWhole, Receipt, SignatureRequest,
 };
 use tarpc::{ClientMessage, Response, ServerError};
 
@@ -167,7 +167,7 @@ async fn batches(client: &Client) -> Vec<Result<()>> {
     let makes = twice("a").map(|path| MakeDirectory {
         path,
         mode: 0o700,
-        create: true,
+        making: Making::Either,
     });
     let finishes = twice("a").map(|path| Finish {
         path,
