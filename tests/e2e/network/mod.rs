@@ -3,6 +3,7 @@
 mod check;
 mod combinations;
 mod commands;
+mod documents;
 mod keys;
 mod machines;
 mod memory;
