@@ -4,6 +4,7 @@ mod check;
 mod combinations;
 mod commands;
 mod cut;
+mod documents;
 mod keys;
 mod killed;
 mod machines;
