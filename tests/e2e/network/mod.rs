@@ -1,14 +1,17 @@
 //! Two machines on one: `realized` serves directories, `realize` moves from and to them.
 
+mod another;
 mod check;
 mod combinations;
 mod commands;
+mod corrupted;
 mod cut;
 mod documents;
 mod keys;
 mod killed;
 mod machines;
 mod memory;
+mod middle;
 mod proxy;
 mod retries;
 mod rights;
@@ -17,3 +20,4 @@ mod ssh;
 mod subpaths;
 mod systemd;
 mod transports;
+mod two;
