@@ -2,12 +2,13 @@
 
 use std::fs;
 
-use realize_test_kit::odd_tree::{bytes, snapshot};
+use realize_test_kit::odd_tree::{Tree, bytes, snapshot};
 use rstest::rstest;
 
 use super::another::{Another, cam_section};
-use super::machines::{EVERYTHING, Machines, Way, assert_moved, assert_seen, seen, write};
+use super::machines::{EVERYTHING, Machines, Way, assert_moved, assert_seen, write};
 use super::middle::caught_in_the_middle;
+use crate::program::Running;
 
 /// The size of the file that is on its way when the configuration changes.
 const LARGE: usize = 64 << 20;
@@ -20,29 +21,34 @@ fn everything() -> String {
     format!("cam = [{}]", quoted.join(", "))
 }
 
-fn plant(machines: &Machines, way: Way) {
-    let from = machines.ends(way).source;
-    write(&from, "large", &bytes(7, LARGE));
-    write(&from, "small", b"content");
+/// A move of a large file, stopped in the middle, and what its source holds.
+fn under_way(machines: &Machines, way: Way) -> (Running, Tree) {
+    let source = machines.ends(way).source;
+    let plant = || write(&source, "large", &bytes(7, LARGE));
+    let running = caught_in_the_middle(machines, way, plant, 1 << 20);
+    let mut held = snapshot(&source).unwrap();
+    held.retain(|path, _| path == b"large");
+    (running, held)
 }
 
 #[rstest]
-fn who_is_taken_out_is_cut_in_the_middle_of_a_move(
-    #[values(Way::ToNas, Way::FromNas)] way: Way,
-) {
+fn who_is_taken_out_is_cut_in_the_middle_of_a_move(#[values(Way::ToNas, Way::FromNas)] way: Way) {
     let machines = Machines::new();
     let daemon = machines.start(EVERYTHING);
     let other = Another::beside(&machines, &daemon.address);
-    let running = caught_in_the_middle(&machines, way, || plant(&machines, way), 1 << 20);
-    let left = seen(&machines.ends(way).source);
+    let (running, held) = under_way(&machines, way);
 
     let allow = "lab = [\"list\"]";
     machines.write_nas(LISTEN, allow, &other.section());
     daemon.reloads("event=config.reloaded");
     running.resume();
 
-    let outcome = running.wait().expect(4).says(&["nas", "not known"]);
-    assert_seen(&left, &machines.ends(way).source, &outcome);
+    let outcome =
+        running
+            .wait()
+            .expect(4)
+            .says(&["nas", "does not know this machine's key", "intact"]);
+    assert_seen(&held, &machines.ends(way).source, &outcome);
     other.program(["list", "nas:inbox"]).run().expect(0);
 
     // With its key back, it goes on where it was.
@@ -50,7 +56,12 @@ fn who_is_taken_out_is_cut_in_the_middle_of_a_move(
     daemon.reloads("peers=1 directories=2\n");
     let outcome = machines.mover(way).with(["--json"]).run().expect(0);
     assert!(outcome.json_summary("sent") < LARGE as u64, "{outcome}");
-    assert_moved(&left, &machines.ends(way).source, &machines.ends(way).destination, &outcome);
+    assert_moved(
+        &held,
+        &machines.ends(way).source,
+        &machines.ends(way).destination,
+        &outcome,
+    );
 }
 
 #[test]
@@ -58,15 +69,17 @@ fn a_right_that_is_taken_away_is_missing_from_the_next_call_on() {
     let machines = Machines::new();
     let daemon = machines.start(EVERYTHING);
     let way = Way::ToNas;
-    let running = caught_in_the_middle(&machines, way, || plant(&machines, way), 1 << 20);
-    let left = seen(&machines.source());
+    let (running, held) = under_way(&machines, way);
 
     machines.configure_nas(LISTEN, &["list"]);
     daemon.reloads("event=config.reloaded");
     running.resume();
 
-    let outcome = running.wait().expect(4).says(&["nas", "write"]);
-    assert_seen(&left, &machines.source(), &outcome);
+    let outcome = running
+        .wait()
+        .expect(4)
+        .says(&["large", "not granted", "write", "intact"]);
+    assert_seen(&held, &machines.source(), &outcome);
     assert!(!machines.inbox().join("large").exists(), "{outcome}");
     daemon.logs("event=access.denied");
 }
@@ -91,7 +104,11 @@ fn who_is_added_may_move() {
 /// Each of these takes the cam out, too: it must stay in, for nothing of it is taken over.
 #[rstest]
 #[case::listeners("127.0.0.1:1", "", "[listen] has changed: restart needed")]
-#[case::the_log(LISTEN, "[log]\nlevel = \"debug\"\n", "[log] has changed: restart needed")]
+#[case::the_log(
+    LISTEN,
+    "[log]\nlevel = \"debug\"\n",
+    "[log] has changed: restart needed"
+)]
 #[case::a_transport(
     LISTEN,
     "[transports.tcp]\nlanes = 1\n",
