@@ -17,8 +17,10 @@ use crate::service::{
     SignatureRequest, Target,
 };
 
-/// How many blocks are being read, and how many are being sent, at once.
-const WINDOW: usize = 4;
+/// How many blocks of a file are being read at once.
+const READS: usize = 4;
+/// How many are being sent at once.
+const SENDS: usize = 12;
 /// How often a file is sent when what arrives is not what was sent.
 const MAX_ATTEMPTS: u32 = 2;
 /// How much of the source one diff looks at.
@@ -148,10 +150,20 @@ impl Run {
                 Err(shorter())
             }
         });
-        let mut reads = stream::iter(reads).buffered(WINDOW);
+        let mut reads = stream::iter(reads).buffered(READS);
         let mut sends: FuturesUnordered<BoxFuture<'_, Result<()>>> = FuturesUnordered::new();
-        while let Some(block) = reads.next().await {
-            let (piece, block) = block?;
+        loop {
+            // Both go on while either waits.
+            let (piece, block) = tokio::select! {
+                Some(sent) = sends.next() => {
+                    sent?;
+                    continue;
+                }
+                block = reads.next(), if sends.len() < SENDS => match block {
+                    Some(block) => block?,
+                    None => break,
+                },
+            };
             let state = match hasher.as_deref_mut() {
                 Some(hasher) => {
                     hasher.update(content(&block)).map_err(misfit)?;
@@ -159,9 +171,6 @@ impl Run {
                 }
                 None => None,
             };
-            while sends.len() >= WINDOW {
-                sends.next().await.transpose()?;
-            }
             sends.push(Box::pin(self.send_block(item, piece, block, state)));
         }
         while let Some(sent) = sends.next().await {

@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use quinn::Connection;
-use realize_core::transport::{Endpoint, PeerId};
+use realize_core::transport::{Endpoint, PeerId, TransportError};
+use tokio::sync::OnceCell;
 
 use crate::fault::DONE;
 
@@ -18,79 +19,82 @@ pub(crate) type Place = (Endpoint, PeerId);
 
 /// The connections of a transport that dials.
 #[derive(Debug, Default)]
-pub(crate) struct Pool {
-    places: Mutex<HashMap<Place, Arc<Connections>>>,
-}
+pub(crate) struct Pool(Mutex<HashMap<Place, Vec<Arc<Pooled>>>>);
 
-/// The connections to one place. Whoever wants a stream there takes its turn, so that those who
-/// come at once do not make one connection each.
-pub(crate) type Connections = tokio::sync::Mutex<Vec<Arc<Pooled>>>;
-
-/// A connection, and how many streams it has.
-#[derive(Debug)]
-pub(crate) struct Pooled {
-    pub(crate) connection: Connection,
+/// A connection, or one that is being made, and how many streams it has.
+#[derive(Debug, Default)]
+struct Pooled {
+    connection: OnceCell<Connection>,
     streams: AtomicUsize,
 }
 
 /// Keeps a connection for one stream.
 #[derive(Debug)]
-pub(crate) struct Lease(pub(crate) Arc<Pooled>);
+pub(crate) struct Lease(Arc<Pooled>);
 
 impl Pool {
-    /// The connections to `place`, some of which may have ended. Places without any are forgotten.
-    pub(crate) fn at(&self, place: Place) -> Arc<Connections> {
-        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
-        places.retain(|_, connections| {
-            // Somebody else has it, or may yet dial.
-            Arc::strong_count(connections) > 1
-                || connections.try_lock().is_ok_and(|mut connections| {
-                    forget_ended(&mut connections);
-                    !connections.is_empty()
-                })
+    /// A connection to `place` for one more stream, of which there are `most`. It may have to be made
+    /// yet.
+    pub(crate) fn lease(&self, place: &Place, most: usize) -> Lease {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.retain(|_, all| {
+            all.retain(|pooled| pooled.is_of_use());
+            !all.is_empty()
         });
-        Arc::clone(places.entry(place).or_default())
+        let all = places.entry(place.clone()).or_default();
+        let fewest = all
+            .iter()
+            .min_by_key(|pooled| pooled.streams.load(Ordering::Relaxed));
+        let pooled = match fewest {
+            Some(fewest) if all.len() >= most => Arc::clone(fewest),
+            _ => {
+                let pooled = Arc::<Pooled>::default();
+                all.push(Arc::clone(&pooled));
+                pooled
+            }
+        };
+        pooled.streams.fetch_add(1, Ordering::Relaxed);
+        Lease(pooled)
     }
-}
-
-/// Forgets connections that have ended.
-fn forget_ended(connections: &mut Vec<Arc<Pooled>>) {
-    connections.retain(|pooled| pooled.connection.close_reason().is_none());
-}
-
-/// The connection for one more stream; none if a new one is to be made, of which there are `most`.
-pub(crate) fn choose(connections: &mut Vec<Arc<Pooled>>, most: usize) -> Option<Lease> {
-    forget_ended(connections);
-    if connections.len() < most {
-        return None;
-    }
-    let fewest = connections
-        .iter()
-        .min_by_key(|pooled| pooled.streams.load(Ordering::Relaxed))?;
-    Some(Lease::take(fewest))
 }
 
 impl Pooled {
-    pub(crate) fn new(connection: Connection) -> Arc<Self> {
-        Arc::new(Self {
-            connection,
-            streams: AtomicUsize::new(0),
-        })
+    /// Whether it stands, or somebody is making it.
+    fn is_of_use(&self) -> bool {
+        match self.connection.get() {
+            Some(connection) => connection.close_reason().is_none(),
+            None => self.streams.load(Ordering::Relaxed) > 0,
+        }
     }
 }
 
 impl Lease {
-    pub(crate) fn take(pooled: &Arc<Pooled>) -> Self {
-        pooled.streams.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(pooled))
+    /// The connection, made by `make` if it has not been; who comes meanwhile waits for it. Says too
+    /// whether it has been made just now.
+    pub(crate) async fn connection<F>(
+        &self,
+        make: impl FnOnce() -> F,
+    ) -> Result<(&Connection, bool), TransportError>
+    where
+        F: Future<Output = Result<Connection, TransportError>>,
+    {
+        let mut fresh = false;
+        let made = self.0.connection.get_or_try_init(|| {
+            fresh = true;
+            make()
+        });
+        let connection = made.await?;
+        Ok((connection, fresh))
     }
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         // Whoever takes it in this moment finds it closed, and takes another.
-        if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1 {
-            self.0.connection.close(DONE, b"done");
+        if self.0.streams.fetch_sub(1, Ordering::Relaxed) == 1
+            && let Some(connection) = self.0.connection.get()
+        {
+            connection.close(DONE, b"done");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use quinn::{ConnectionError, TokioRuntime, TransportConfig, WriteError};
+use quinn::{ConnectionError, RecvStream, SendStream, TokioRuntime, TransportConfig, WriteError};
 use realize_core::known_peers::KnownPeers;
 use realize_core::transport::{Connection, Endpoint, Listener, PeerId, Transport, TransportError};
 use realize_tls::{HostPort, Pending, PrivateKey, PublicKey, canonical};
@@ -18,7 +18,7 @@ use crate::config::QuicOptions;
 use crate::fault::{StreamFault, dialling};
 use crate::limits::{HANDSHAKE_TIMEOUT, RESOLVE_TIMEOUT};
 use crate::listener::QuicListener;
-use crate::pool::{Lease, Pool, Pooled, choose};
+use crate::pool::Pool;
 use crate::stream::QuicStream;
 use crate::{settings, socket};
 
@@ -98,7 +98,7 @@ impl QuicTransport {
         &self,
         endpoint: &Endpoint,
         expected: &PublicKey,
-    ) -> Result<Arc<Pooled>, TransportError> {
+    ) -> Result<quinn::Connection, TransportError> {
         let unreachable = |error| TransportError::unreachable(endpoint, error);
         let place = HostPort::to_dial(endpoint)?;
         let addresses = place.resolve(RESOLVE_TIMEOUT).await.map_err(unreachable)?;
@@ -106,7 +106,7 @@ impl QuicTransport {
         for address in addresses {
             let handshake = self.handshake(endpoint, address, expected);
             last = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
-                Ok(Ok(connection)) => return Ok(Pooled::new(connection)),
+                Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(error @ TransportError::Identity { .. })) => return Err(error),
                 Ok(Err(error)) => error,
                 Err(_) => {
@@ -143,19 +143,16 @@ impl QuicTransport {
         let at = canonical(address).to_string();
         connected.map_err(|error| dialling(error, endpoint, &at, expected, ours))
     }
+}
 
-    /// A stream over `lease`'s connection.
-    async fn open(&self, lease: Lease, expected: &PeerId) -> Result<Connection, ConnectionError> {
-        let connection = &lease.0.connection;
-        let address = canonical(connection.remote_address());
-        let (mut send, receive) = connection.open_bi().await?;
-        // What else may be wrong, the stream's user finds too.
-        if let Err(WriteError::ConnectionLost(error)) = send.write_all(&[OPENING]).await {
-            return Err(error);
-        }
-        let stream = QuicStream::new((send, receive), Some(*self.key.public_key()), lease);
-        Ok(Connection::new(expected.clone(), address, stream))
+/// A new stream of a connection, which the other end learns of at once.
+async fn open(connection: &quinn::Connection) -> Result<(SendStream, RecvStream), ConnectionError> {
+    let (mut send, receive) = connection.open_bi().await?;
+    // What else may be wrong, the stream's user finds too.
+    if let Err(WriteError::ConnectionLost(error)) = send.write_all(&[OPENING]).await {
+        return Err(error);
     }
+    Ok((send, receive))
 }
 
 /// That nobody listens at `address`, if the system there says so. QUIC does not hear of it, for its
@@ -191,22 +188,26 @@ impl Transport for QuicTransport {
                 "over quic machines are known by their keys, and {expected} is none: {error}"
             ),
         })?;
-        let connections = self.pool.at((endpoint.clone(), expected.clone()));
-        let mut connections = connections.lock().await;
+        let place = (endpoint.clone(), expected.clone());
         let most = self.options.connections.count().get();
-        while let Some(lease) = choose(&mut connections, most) {
-            match self.open(lease, expected).await {
-                Ok(connection) => return Ok(connection),
-                // It has ended meanwhile: there are fewer now.
+        loop {
+            let lease = self.pool.lease(&place, most);
+            let made = lease.connection(|| self.connect(endpoint, &key)).await;
+            let (connection, fresh) = made?;
+            match open(connection).await {
+                Ok(stream) => {
+                    let address = canonical(connection.remote_address());
+                    let ours = Some(*self.key.public_key());
+                    let stream = QuicStream::new(stream, ours, lease);
+                    return Ok(Connection::new(expected.clone(), address, stream));
+                }
+                Err(error) if fresh => {
+                    return Err(broken(error, endpoint, self.key.public_key()));
+                }
+                // It ended just now: there is one less, and another is made.
                 Err(error) => tracing::debug!(event = "quic.stale", %endpoint, %error),
             }
         }
-        let pooled = self.connect(endpoint, &key).await?;
-        let lease = Lease::take(&pooled);
-        connections.push(pooled);
-        drop(connections);
-        let opened = self.open(lease, expected).await;
-        opened.map_err(|error| broken(error, endpoint, self.key.public_key()))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {

@@ -343,10 +343,14 @@ async fn tend(lanes: Weak<Lanes>) {
             futures::future::select_all(ends).await;
             continue;
         }
+        // All that are missing at once: over a long way each takes several times its delay.
+        let missing = lanes.wanted.get() - alive.len();
         drop(alive);
-        match lanes.dial(false).await {
-            Ok(_) => pause = REDIAL.0,
-            Err(error) => {
+        let dials = (0..missing).map(|_| lanes.dial(false));
+        let failed = futures::future::join_all(dials).await.into_iter();
+        match failed.filter_map(Result::err).next() {
+            None => pause = REDIAL.0,
+            Some(error) => {
                 tracing::debug!(event = "lane.failed", reason = %error.chain());
                 drop(lanes);
                 tokio::time::sleep(pause).await;
