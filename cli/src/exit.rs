@@ -123,6 +123,10 @@ impl From<Error> for Exit {
             ErrorKind::Network | ErrorKind::Timeout => {
                 "; the sources are intact: run it again, it goes on where it was"
             }
+            ErrorKind::Protocol => {
+                "; the sources are intact: see what listens there, and that both sides have the \
+                 same version"
+            }
             _ => "",
         };
         Self {

@@ -51,6 +51,7 @@ pub fn default_transports() -> TransportRegistry {
     TransportRegistry::new()
         .with(realize_channel::ChannelFactory)
         .with(realize_exec::ExecFactory)
+        .with(realize_quic::QuicFactory)
         .with(realize_tcp::TcpFactory)
 }
 

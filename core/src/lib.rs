@@ -18,6 +18,7 @@ pub mod error;
 pub mod hash;
 pub mod known_peers;
 pub mod local;
+pub mod number;
 pub mod path;
 pub mod range;
 pub mod registry;

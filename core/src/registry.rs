@@ -103,7 +103,7 @@ pub struct TransportOption {
     /// What holds where it is absent, as it would be written.
     pub default: String,
     /// What it is, with its unit and range.
-    pub what: &'static str,
+    pub what: String,
 }
 
 /// Why a transport cannot be made.

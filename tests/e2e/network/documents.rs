@@ -263,7 +263,8 @@ fn the_first_steps_of_the_readme_work() {
         let lines = block.lines().join("\n");
         let lines = lines.replace("cargo run --release --bin realize --", "realize");
         let is_ours = lines.contains("realize ") && !lines.contains("cargo");
-        if is_shell && is_ours && !block.is_marked() {
+        let is_alone = !lines.contains("nas:");
+        if is_shell && is_ours && is_alone && !block.is_marked() {
             machine.run(&lines.replace("/mnt/archive", &archive));
             ran += 1;
         }

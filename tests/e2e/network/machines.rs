@@ -290,9 +290,10 @@ impl Daemon {
         wait_until(text, LISTENING, || self.log().contains(text));
     }
 
-    /// Has it read its configuration again.
-    pub(crate) fn reload(&self) {
+    /// Has it read its configuration again, and waits until its log holds `text`.
+    pub(crate) fn reloads(&self, text: &str) {
         self.running.signal(Signal::HUP);
+        self.logs(text);
     }
 
     /// Ends it in order.

@@ -16,6 +16,7 @@ use crate::program::{Running, example, example_file, wait_until};
 #[derive(Clone, Copy, Debug)]
 enum Over {
     Tcp,
+    Quic,
     Exec,
     /// The example's.
     Unix,
@@ -25,6 +26,7 @@ impl Over {
     fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Quic => "quic",
             Self::Exec => "exec",
             Self::Unix => "unix",
         }
@@ -52,8 +54,8 @@ fn machine(root: &Path, name: &str, over: Over, mover_key: &str) -> Machine {
     let user = format!("unix:uid={}", rustix::process::geteuid().as_raw());
     let socket = directory.join("socket");
     let (listen, mover, key) = match over {
-        Over::Tcp => (
-            "tcp://127.0.0.1:0".to_owned(),
+        Over::Tcp | Over::Quic => (
+            format!("{}://127.0.0.1:0", over.name()),
             mover_key.to_owned(),
             own_key,
         ),
@@ -79,7 +81,7 @@ fn machine(root: &Path, name: &str, over: Over, mover_key: &str) -> Machine {
     fs::write(&config, text).unwrap();
     let (daemon, address) = match over {
         Over::Exec => (None, config.display().to_string()),
-        Over::Tcp | Over::Unix => {
+        Over::Tcp | Over::Quic | Over::Unix => {
             let mut daemon =
                 example("custom-realized", ["--config".as_ref(), config.as_os_str()]).spawn();
             let mut address = None;
@@ -135,8 +137,8 @@ fn plant(directory: &Path) {
 
 #[rstest]
 fn a_tree_moves_from_one_to_another(
-    #[values(Over::Tcp, Over::Exec, Over::Unix)] from: Over,
-    #[values(Over::Tcp, Over::Exec, Over::Unix)] to: Over,
+    #[values(Over::Tcp, Over::Quic, Over::Exec, Over::Unix)] from: Over,
+    #[values(Over::Tcp, Over::Quic, Over::Exec, Over::Unix)] to: Over,
 ) {
     let (root, _machines) = set_up(from, to);
     let (source, destination) = (root.path().join("from/files"), root.path().join("to/files"));

@@ -29,6 +29,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("realize-rpc", &["realize-core"]),
     ("realize-tls", &["realize-core"]),
     ("realize-tcp", &["realize-core", "realize-tls"]),
+    ("realize-quic", &["realize-core", "realize-tls"]),
     ("realize-config", &["realize-core"]),
     (
         "realize-cli",
@@ -37,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "realize-config",
             "realize-core",
             "realize-exec",
+            "realize-quic",
             "realize-rpc",
             "realize-tcp",
             "realize-tls",
@@ -87,12 +89,18 @@ const MODULES: &[(&str, &[&str])] = &[
     ),
     ("transport", &["path"]),
     ("known_peers", &["transport"]),
+    ("number", &["registry"]),
     ("registry", &["known_peers", "transport"]),
     ("throttle", &[]),
 ];
 
 /// The crates that carry bytes.
-const TRANSPORTS: &[&str] = &["realize-channel", "realize-exec", "realize-tcp"];
+const TRANSPORTS: &[&str] = &[
+    "realize-channel",
+    "realize-exec",
+    "realize-quic",
+    "realize-tcp",
+];
 
 /// What core must not need, however far down: transports, wire formats, the command line, the
 /// configuration.

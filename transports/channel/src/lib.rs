@@ -11,5 +11,5 @@
 mod config;
 mod transport;
 
-pub use config::{BufferSize, ChannelFactory, ChannelOptions};
+pub use config::{Buffer, ChannelFactory, ChannelOptions};
 pub use transport::{BACKLOG, ChannelTransport};

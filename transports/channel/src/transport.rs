@@ -16,7 +16,7 @@ use realize_core::transport::{
 };
 use tokio::sync::mpsc;
 
-use crate::config::{BufferSize, ChannelOptions};
+use crate::config::ChannelOptions;
 
 /// How many connections wait at a listener to be accepted; whoever dials beyond that waits.
 pub const BACKLOG: usize = 64;
@@ -41,7 +41,7 @@ pub const BACKLOG: usize = 64;
 pub struct ChannelTransport {
     names: Arc<Names>,
     identity: PeerId,
-    buffer: BufferSize,
+    buffer: usize,
 }
 
 impl ChannelTransport {
@@ -50,7 +50,7 @@ impl ChannelTransport {
         Self {
             names: Arc::default(),
             identity: PeerId::local(),
-            buffer: options.buffer,
+            buffer: options.buffer.count().get(),
         }
     }
 
@@ -90,7 +90,7 @@ impl Transport for ChannelTransport {
         // The place is taken first and the connection made last: a future that is dropped while it
         // waits leaves nothing behind.
         let place = queue.reserve().await.map_err(|_| unreachable())?;
-        let (near, far) = tokio::io::duplex(self.buffer.bytes());
+        let (near, far) = tokio::io::duplex(self.buffer);
         place.send(Connection {
             peer: self.identity.clone(),
             address: address(endpoint),
@@ -214,11 +214,19 @@ impl Drop for ChannelListener {
 mod tests {
     use std::time::Duration;
 
+    use realize_core::number::{Number, Range};
     use rstest::rstest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::time::timeout;
 
     use super::*;
+    use crate::config::Buffer;
+
+    /// Options for connections that hold so many bytes each way.
+    fn holding(bytes: u64) -> ChannelOptions {
+        let buffer = Number::new(bytes).unwrap();
+        ChannelOptions { buffer }
+    }
 
     /// Under paused time it passes as soon as nothing else can go on.
     const LONG: Duration = Duration::from_secs(3600);
@@ -263,11 +271,11 @@ mod tests {
     }
 
     #[rstest]
-    #[case(BufferSize::MIN)]
-    #[case(BufferSize::DEFAULT)]
+    #[case(Buffer::MIN)]
+    #[case(Buffer::DEFAULT)]
     #[tokio::test]
-    async fn four_mebibytes_pass_intact_both_ways_at_once(#[case] buffer: BufferSize) {
-        let (near, far) = pair(ChannelOptions { buffer }).await;
+    async fn four_mebibytes_pass_intact_both_ways_at_once(#[case] buffer: u64) {
+        let (near, far) = pair(holding(buffer)).await;
         let exchange = |connection: Connection, sent: Vec<u8>| async move {
             let (mut reader, mut writer) = tokio::io::split(connection.stream);
             let write = async {
@@ -287,8 +295,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_writer_waits_for_its_reader() {
-        let buffer = BufferSize::new(4096).unwrap();
-        let (mut near, mut far) = pair(ChannelOptions { buffer }).await;
+        let (mut near, mut far) = pair(holding(4096)).await;
         let mut sent = 0;
         while let Ok(written) = timeout(LONG, near.stream.write(&[7; 1000])).await {
             sent += written.unwrap();
@@ -312,7 +319,7 @@ mod tests {
     #[tokio::test]
     async fn what_was_written_is_read_after_the_writer_is_gone(#[case] shutdown: bool) {
         let (mut near, mut far) = pair(ChannelOptions::default()).await;
-        let sent = bytes(BufferSize::DEFAULT.bytes(), 3);
+        let sent = bytes(usize::try_from(Buffer::DEFAULT).unwrap(), 3);
         near.stream.write_all(&sent).await.unwrap();
         if shutdown {
             near.stream.shutdown().await.unwrap();
@@ -340,10 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_writer_that_waits_sees_the_other_end_go() {
-        let (mut near, far) = pair(ChannelOptions {
-            buffer: BufferSize::MIN,
-        })
-        .await;
+        let (mut near, far) = pair(holding(Buffer::MIN)).await;
         let write = tokio::spawn(async move { near.stream.write_all(&[0; 4096]).await });
         tokio::task::yield_now().await;
         drop(far);

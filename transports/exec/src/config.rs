@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use realize_core::registry::{
-    BuildError, TableError, TransportContext, TransportFactory, TransportOption, TransportTable,
-};
+use realize_core::registry::{BuildError, TransportContext, TransportOption, TypedFactory};
 use realize_core::transport::{Endpoint, Transport};
 
 use crate::transport::ExecTransport;
@@ -57,7 +55,9 @@ impl TryFrom<Vec<String>> for Command {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ExecFactory;
 
-impl TransportFactory for ExecFactory {
+impl TypedFactory for ExecFactory {
+    type Options = ExecOptions;
+
     fn name(&self) -> &'static str {
         "exec"
     }
@@ -67,26 +67,23 @@ impl TransportFactory for ExecFactory {
             name: "command",
             default: "(none: it has to be set)".to_owned(),
             what: "the program to start and its arguments, such as [\"ssh\", \"{address}\"]; \
-                   {address} stands for the peer's address",
+                   {address} stands for the peer's address"
+                .to_owned(),
         }]
     }
 
-    fn check(&self, table: &TransportTable<'_>) -> Result<(), TableError> {
-        table.parse::<ExecOptions>().map(drop)
-    }
-
-    fn build(
+    fn make(
         &self,
-        table: &TransportTable<'_>,
+        options: ExecOptions,
         _context: &TransportContext,
     ) -> Result<Arc<dyn Transport>, BuildError> {
-        let options: ExecOptions = table.parse()?;
         Ok(Arc::new(ExecTransport::new(options)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use realize_core::registry::{TableError, TransportTable};
     use rstest::rstest;
 
     use super::*;

@@ -134,7 +134,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_program_that_closes_its_output_and_stays_is_an_error() {
-        let error = read_all(&["sh", "-c", "exec >&-; sleep 1000"])
+        let error = read_all(&["sh", "-c", "exec >&-; exec sleep 1000"])
             .await
             .unwrap_err();
         assert!(error.to_string().contains("does not end"), "{error}");

@@ -12,8 +12,6 @@
 
 mod budget;
 mod client;
-#[cfg(test)]
-mod doubles;
 mod frame;
 mod hello;
 mod link;
@@ -25,3 +23,6 @@ mod wire;
 pub use client::{Client, Remote};
 pub use hello::MAX_GRANTS;
 pub use server::{Directories, Opened, Server};
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,10 @@
 //! The table `[transports.tcp]`, and the factory that makes a transport of it.
 
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use realize_core::registry::{
-    BuildError, TableError, TransportContext, TransportFactory, TransportOption, TransportTable,
-};
+use realize_core::number::{Number, Range};
+use realize_core::registry::{BuildError, TransportContext, TransportOption, TypedFactory};
 use realize_core::transport::Transport;
 use realize_tls::load_private_key;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
@@ -17,70 +15,24 @@ use crate::transport::TcpTransport;
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TcpOptions {
-    /// How many connections to one peer are worth having at once: an integer from 1 to 16, by
-    /// default 2.
-    pub lanes: Lanes,
+    /// How many connections to one peer are worth having at once.
+    pub lanes: Number<Lanes>,
     /// The congestion control of our sockets, as the system names it, `bbr` for instance; by default
     /// the system's. One that the system refuses is a warning in the log.
     pub congestion: Congestion,
 }
 
-/// A number of connections, from [`Lanes::MIN`] to [`Lanes::MAX`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Lanes(NonZeroUsize);
+/// The range of [`TcpOptions::lanes`]: 1 to 16 connections, by default 2.
+#[derive(Clone, Copy, Debug)]
+pub enum Lanes {}
 
-impl Lanes {
-    /// The fewest: 1.
-    pub const MIN: Self = Self(NonZeroUsize::MIN);
-    /// The most: 16.
-    pub const MAX: Self = Self(NonZeroUsize::MIN.saturating_add(15));
-    /// What holds where nothing is said: 2.
-    pub const DEFAULT: Self = Self(NonZeroUsize::MIN.saturating_add(1));
-
-    /// So many connections; `None` outside the range.
-    pub fn new(count: usize) -> Option<Self> {
-        let lanes = Self(NonZeroUsize::new(count)?);
-        (lanes <= Self::MAX).then_some(lanes)
-    }
-
-    /// The number.
-    pub fn count(self) -> NonZeroUsize {
-        self.0
-    }
-}
-
-impl Default for Lanes {
-    fn default() -> Self {
-        Self::DEFAULT
-    }
-}
-
-/// Reads [`Lanes`] such that whatever is wrong with them, the error tells the unit and range.
-struct LanesVisitor;
-
-impl Visitor<'_> for LanesVisitor {
-    type Value = Lanes;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (min, max) = (Lanes::MIN.0, Lanes::MAX.0);
-        write!(f, "a number of {min} to {max} connections, as an integer")
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Lanes, E> {
-        let lanes = usize::try_from(value).ok().and_then(Lanes::new);
-        lanes.ok_or_else(|| E::invalid_value(Unexpected::Signed(value), &self))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Lanes, E> {
-        let lanes = usize::try_from(value).ok().and_then(Lanes::new);
-        lanes.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(value), &self))
-    }
-}
-
-impl<'de> Deserialize<'de> for Lanes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_u64(LanesVisitor)
-    }
+impl Range for Lanes {
+    const NAME: &'static str = "lanes";
+    const MIN: u64 = 1;
+    const MAX: u64 = 16;
+    const DEFAULT: u64 = 2;
+    const UNIT: &'static str = "connections";
+    const WHAT: &'static str = "how many connections to one peer are worth having at once";
 }
 
 /// The name of a congestion control, or none for the system's.
@@ -136,37 +88,31 @@ impl<'de> Deserialize<'de> for Congestion {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpFactory;
 
-impl TransportFactory for TcpFactory {
+impl TypedFactory for TcpFactory {
+    type Options = TcpOptions;
+
     fn name(&self) -> &'static str {
         "tcp"
     }
 
     fn options(&self) -> Vec<TransportOption> {
         vec![
-            TransportOption {
-                name: "lanes",
-                default: Lanes::DEFAULT.count().to_string(),
-                what: "how many connections to one peer are worth having at once, 1 to 16",
-            },
+            Number::<Lanes>::option(),
             TransportOption {
                 name: "congestion",
                 default: "\"\"".to_owned(),
                 what: "the system's name of a congestion control, of up to 15 characters, as \
-                       \"bbr\"; \"\" is the system's own choice",
+                       \"bbr\"; \"\" is the system's own choice"
+                    .to_owned(),
             },
         ]
     }
 
-    fn check(&self, table: &TransportTable<'_>) -> Result<(), TableError> {
-        table.parse::<TcpOptions>().map(drop)
-    }
-
-    fn build(
+    fn make(
         &self,
-        table: &TransportTable<'_>,
+        options: TcpOptions,
         context: &TransportContext,
     ) -> Result<Arc<dyn Transport>, BuildError> {
-        let options: TcpOptions = table.parse()?;
         let Some(file) = &context.key_file else {
             return Err(BuildError::Missing {
                 what: "tcp needs this machine's key: make one with `realize keygen FILE` and name \
@@ -188,7 +134,7 @@ impl TransportFactory for TcpFactory {
 mod tests {
     use std::path::PathBuf;
 
-    use realize_core::registry::TransportRegistry;
+    use realize_core::registry::{TableError, TransportRegistry, TransportTable};
     use realize_tls::{PrivateKey, save_private_key};
     use rstest::rstest;
 
@@ -197,7 +143,7 @@ mod tests {
     /// What `[transports.tcp]` followed by `line` makes.
     fn options(line: &str) -> Result<TcpOptions, (TableError, String)> {
         let text = format!("[transports.tcp]\n{line}\n");
-        let table = TransportTable::find(&text, TcpFactory.name()).unwrap();
+        let table = TransportTable::find(&text, "tcp").unwrap();
         table.parse().map_err(|error: TableError| {
             let place = text[error.span.clone().unwrap()].to_owned();
             (error, place)
@@ -207,7 +153,7 @@ mod tests {
     #[test]
     fn nothing_said_is_the_default() {
         let default = options("").unwrap();
-        assert_eq!(default.lanes.count().get(), 2);
+        assert_eq!(default.lanes.get(), 2);
         assert_eq!(default.congestion.name(), None);
         let absent: TcpOptions = TransportTable::empty().parse().unwrap();
         assert_eq!(absent, default);
@@ -219,25 +165,13 @@ mod tests {
     }
 
     #[rstest]
-    #[case(1)]
-    #[case(16)]
-    fn lanes_in_range_are_taken(#[case] count: usize) {
-        let options = options(&format!("lanes = {count}")).unwrap();
-        assert_eq!(options.lanes.count().get(), count);
-    }
-
-    #[rstest]
-    #[case("0")]
-    #[case("17")]
-    #[case("-1")]
-    #[case("9223372036854775808")]
-    #[case("\"2\"")]
-    #[case("1.5")]
-    fn lanes_out_of_range_are_refused_with_the_range(#[case] value: &str) {
-        let (error, place) = options(&format!("lanes = {value}")).unwrap_err();
-        let range = "expected a number of 1 to 16 connections, as an integer";
-        assert!(error.what.contains(range), "{}", error.what);
-        assert_eq!(place, value);
+    #[case(0, false)]
+    #[case(1, true)]
+    #[case(16, true)]
+    #[case(17, false)]
+    fn lanes_have_a_range(#[case] count: u64, #[case] taken: bool) {
+        let options = options(&format!("lanes = {count}"));
+        assert_eq!(options.map(|o| o.lanes.get()).ok(), taken.then_some(count));
     }
 
     #[rstest]

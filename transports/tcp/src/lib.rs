@@ -11,19 +11,16 @@
 //! One connection carries one stream, so lanes are connections of their own. How fast they go is
 //! decided above: there are no limits of rates here.
 
-mod address;
 mod config;
 mod fault;
 mod limits;
 mod listener;
-mod pending;
 mod stream;
 mod transport;
 
 pub use config::{Congestion, Lanes, TcpFactory, TcpOptions};
 pub use limits::{
-    ACCEPT_PAUSE, BACKLOG, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER, MAX_ADDRESSES, MAX_PENDING,
-    MAX_PENDING_PER_ADDRESS, RESOLVE_TIMEOUT,
+    ACCEPT_PAUSE, BACKLOG, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, LINGER, RESOLVE_TIMEOUT,
 };
 pub use transport::TcpTransport;
 

@@ -5,9 +5,6 @@ use std::time::Duration;
 /// How long looking up a name may take: 10 s.
 pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many addresses of a name are tried.
-pub const MAX_ADDRESSES: usize = 8;
-
 /// How long connecting to one address may take: 10 s.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -22,12 +19,6 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How many connections the system keeps for a listener until they are accepted.
 pub const BACKLOG: u32 = 1024;
-
-/// How many handshakes a transport's listeners have under way at once.
-pub const MAX_PENDING: usize = 256;
-
-/// How many of them are with one address; for IPv6, with one network of 64 bits.
-pub const MAX_PENDING_PER_ADDRESS: usize = 32;
 
 /// The deadlines of a transport, which tests make shorter.
 #[derive(Clone, Copy, Debug)]

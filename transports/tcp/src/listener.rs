@@ -8,17 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use realize_core::known_peers::KnownPeers;
 use realize_core::transport::{Connection, Endpoint, Handshake, Listener, PeerId, TransportError};
-use realize_tls::{ALPN, PublicKey, RefusedKey, peer_key, server_config};
+use realize_tls::{
+    ALPN, HostPort, Pending, Place, PublicKey, RefusedKey, canonical, peer_key, server_config,
+};
 use rustix::io::Errno;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::address::{HostPort, canonical};
 use crate::fault::{Failed, explain, fault, other_protocol, too_slow};
 use crate::limits::{ACCEPT_PAUSE, BACKLOG, Timeouts};
-use crate::pending::{Pending, Place};
 use crate::stream::SecureStream;
 use crate::transport::{TcpTransport, new_socket};
 

@@ -7,18 +7,18 @@ use std::num::NonZeroUsize;
 use async_trait::async_trait;
 use realize_core::known_peers::KnownPeers;
 use realize_core::transport::{Connection, Endpoint, Listener, PeerId, Transport, TransportError};
-use realize_tls::{ALPN, PrivateKey, PublicKey, client_config, server_name};
+use realize_tls::{
+    ALPN, HostPort, Pending, PrivateKey, PublicKey, canonical, client_config, server_name,
+};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 use tracing::warn;
 
-use crate::address::{HostPort, canonical};
 use crate::config::{Congestion, TcpOptions};
 use crate::fault::{Failed, explain, not_known_there, other_protocol, too_slow};
 use crate::limits::Timeouts;
 use crate::listener::TcpListener;
-use crate::pending::Pending;
 use crate::stream::SecureStream;
 
 /// Connects machines over TCP, as the machine whose key it has.

@@ -8,8 +8,8 @@ use realize_conformance::{Capabilities, Party, Stall, World, conformance};
 use realize_core::known_peers::KnownPeers;
 use realize_core::registry::{TransportContext, TransportFactory, TransportTable};
 use realize_core::transport::Endpoint;
-use realize_tcp::{MAX_PENDING_PER_ADDRESS, TcpFactory};
-use realize_tls::{PrivateKey, save_private_key};
+use realize_tcp::TcpFactory;
+use realize_tls::{MAX_PENDING_PER_ADDRESS, PrivateKey, save_private_key};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 

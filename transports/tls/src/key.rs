@@ -9,6 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::Engine;
@@ -176,6 +177,20 @@ impl PrivateKey {
     /// The public key that belongs to it.
     pub fn public_key(&self) -> &PublicKey {
         &self.public
+    }
+
+    /// A secret that follows from this key and `purpose`, the same at every start of the machine,
+    /// and from which the key does not follow: HMAC-SHA-256 of `purpose` under the key's seed.
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, self.seed.as_slice());
+        let tag = hmac::sign(&key, purpose.as_bytes());
+        let mut secret = Zeroizing::new([0; 32]);
+        let bytes = tag.as_ref().iter();
+        secret
+            .iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        secret
     }
 
     fn to_der(&self) -> Zeroizing<[u8; 48]> {

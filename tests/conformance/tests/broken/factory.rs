@@ -57,7 +57,7 @@ impl TransportFactory for Factory {
         vec![TransportOption {
             name: "size",
             default,
-            what: "nothing of importance",
+            what: "nothing of importance".to_owned(),
         }]
     }
 

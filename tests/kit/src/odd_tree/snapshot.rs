@@ -260,7 +260,7 @@ pub fn is_reserved(name: &OsStr) -> bool {
     let Some(rest) = name.strip_prefix(b".realize-") else {
         return false;
     };
-    [b".part".as_slice(), b".state", b".probe"]
+    [b".part".as_slice(), b".state", b".source", b".destination"]
         .iter()
         .any(|ending| {
             rest.strip_suffix(*ending).is_some_and(|digits| {

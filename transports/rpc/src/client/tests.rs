@@ -11,12 +11,12 @@ use tokio::time::Instant;
 
 use super::lane::CALLS;
 use super::*;
-use crate::doubles::{
-    self, Doubles, LONG, Served, Wire, bytes, list, path, put_of, read_of, version,
-};
 use crate::link::SILENCE;
 use crate::protocol::{Call, Reply};
 use crate::server::Server;
+use crate::tests::doubles::{
+    self, Doubles, LONG, Served, Wire, bytes, list, path, put_of, read_of, version,
+};
 
 mod hostile;
 mod lanes;

@@ -7,7 +7,7 @@ use rstest::rstest;
 use tokio::io::duplex;
 
 use super::*;
-use crate::doubles::LONG;
+use crate::tests::doubles::LONG;
 
 fn hello() -> ClientHello {
     ClientHello {

@@ -4,7 +4,7 @@ use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
-use crate::doubles::{LONG, bytes, read, write};
+use crate::tests::doubles::{LONG, bytes, read, write};
 
 struct Ends {
     link: Link,

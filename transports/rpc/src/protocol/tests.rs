@@ -13,7 +13,7 @@ use realize_core::{Error, ErrorKind};
 use rstest::rstest;
 
 use super::*;
-use crate::doubles::{self, path, request, target, version};
+use crate::tests::doubles::{self, path, request, target, version};
 
 fn range(len: u64) -> ByteRange {
     ByteRange::new(0, len).unwrap()

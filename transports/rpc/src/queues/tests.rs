@@ -8,8 +8,8 @@ use rstest::rstest;
 use tarpc::{Request, trace};
 
 use super::*;
-use crate::doubles::{cancel, claim_call, list_call, read_call, request, send_call};
 use crate::protocol::context;
+use crate::tests::doubles::{cancel, claim_call, list_call, read_call, request, send_call};
 
 /// The other side of a link, as its two tasks have it.
 struct Far {

@@ -11,11 +11,11 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::client::MAX_LANES;
-use crate::doubles::{
-    self, Doubles, LONG, Raw, claim_call, connection, list_call, read_call, send_call,
-};
 use crate::link::{KEEP_ALIVE, SILENCE};
 use crate::protocol::Reply;
+use crate::tests::doubles::{
+    self, Doubles, LONG, Raw, claim_call, connection, list_call, read_call, send_call,
+};
 use crate::wire::Each;
 
 mod claims;

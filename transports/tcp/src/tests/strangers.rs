@@ -1,7 +1,7 @@
 //! Those who speak no TLS, or nothing at all.
 
 use super::*;
-use crate::limits::MAX_PENDING_PER_ADDRESS;
+use realize_tls::MAX_PENDING_PER_ADDRESS;
 
 /// Machines that do not wait for a handshake for long.
 fn impatient() -> Machines {
@@ -52,7 +52,7 @@ async fn places_are_bounded_and_the_oldest_gives_way() {
         let silent = TcpStream::connect(at.as_str()).await.unwrap();
         held.push((silent, soon(listener.accept()).await.unwrap()));
         assert_eq!(
-            machines.nas.pending.len(),
+            machines.nas.pending.taken(),
             (i + 1).min(MAX_PENDING_PER_ADDRESS)
         );
     }
@@ -62,14 +62,14 @@ async fn places_are_bounded_and_the_oldest_gives_way() {
     assert!(error.to_string().contains("gave way"), "{error}");
     // Those that were never looked at give their places back too.
     drop(held);
-    assert_eq!(machines.nas.pending.len(), 0);
+    assert_eq!(machines.nas.pending.taken(), 0);
 }
 
 #[tokio::test]
 async fn a_finished_handshake_gives_its_place_back() {
     let machines = Machines::new();
     let (_near, _far) = machines.connect().await;
-    assert_eq!(machines.nas.pending.len(), 0);
+    assert_eq!(machines.nas.pending.taken(), 0);
 }
 
 #[tokio::test]
@@ -85,7 +85,7 @@ async fn a_client_that_says_nothing_is_given_up() {
     );
     assert!(error.to_string().starts_with("127.0.0.1:"), "{error}");
     assert_eq!(soon(silent.read(&mut [0])).await.unwrap(), 0);
-    assert_eq!(machines.nas.pending.len(), 0);
+    assert_eq!(machines.nas.pending.taken(), 0);
 }
 
 #[tokio::test]

@@ -270,3 +270,15 @@ proptest! {
         prop_assert_eq!(PublicKey::from_spki(&key.to_spki()), Ok(key));
     }
 }
+
+#[test]
+fn a_derived_secret_is_the_key_s_and_the_purpose_s() {
+    let (one, other) = (
+        PrivateKey::generate().unwrap(),
+        PrivateKey::generate().unwrap(),
+    );
+    let again = PrivateKey::from_pem(one.to_pem().as_bytes()).unwrap();
+    assert_eq!(one.derive("a"), again.derive("a"));
+    assert_ne!(one.derive("a"), one.derive("b"));
+    assert_ne!(one.derive("a"), other.derive("a"));
+}

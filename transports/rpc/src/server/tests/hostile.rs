@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::doubles::{bytes, cancel, request};
 use crate::frame::Frame;
+use crate::tests::doubles::{bytes, cancel, request};
 
 fn with_rest() -> Frame {
     let mut frame = request(1, list_call("a"));

@@ -1,8 +1,8 @@
 //! How much a peer can make a server hold.
 
 use super::*;
-use crate::doubles::{bytes, put_call, request};
 use crate::server::session::PEER_BUDGET;
+use crate::tests::doubles::{bytes, put_call, request};
 
 /// A connection whose client shows that it is there, and reads nothing: only what was written by hand
 /// goes there.

@@ -12,14 +12,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
 
-use crate::limits::{MAX_PENDING, MAX_PENDING_PER_ADDRESS};
+/// How many handshakes the listeners that share a [`Pending`] have under way at once.
+pub const MAX_PENDING: usize = 256;
+
+/// How many of them are with one address; for IPv6, with one network of 64 bits.
+pub const MAX_PENDING_PER_ADDRESS: usize = 32;
 
 /// The bits of an IPv6 address that tell one network from another: whoever has one has all of it.
 const NETWORK: u128 = !(u64::MAX as u128);
 
-/// The places, shared by the listeners of a transport.
+/// The places, shared by the listeners of a transport: clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Pending(Arc<Mutex<Table>>);
+pub struct Pending(Arc<Mutex<Table>>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -37,7 +41,7 @@ struct Taken {
 
 /// A place, until it is dropped or given to another.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub struct Place {
     number: u64,
     displaced: oneshot::Receiver<()>,
     pending: Pending,
@@ -45,7 +49,7 @@ pub(crate) struct Place {
 
 impl Pending {
     /// A place for a connection from `ip`, at once.
-    pub(crate) fn enter(&self, ip: IpAddr) -> Place {
+    pub fn enter(&self, ip: IpAddr) -> Place {
         let group = group(ip);
         let (holder, displaced) = oneshot::channel();
         let mut table = self.table();
@@ -74,8 +78,7 @@ impl Pending {
     }
 
     /// How many places are taken.
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
+    pub fn taken(&self) -> usize {
         self.table().taken.len()
     }
 }
@@ -104,7 +107,7 @@ impl Table {
 
 impl Place {
     /// Waits until the place is given to another. Cancel safe; to be asked no more once it was.
-    pub(crate) async fn displaced(&mut self) {
+    pub async fn displaced(&mut self) {
         // Nothing is ever sent: the sender is dropped.
         let _ = (&mut self.displaced).await;
     }
@@ -174,7 +177,7 @@ mod tests {
         places.push(pending.enter(v4(1)));
         assert_eq!(displaced(&mut places), [0, 1]);
         assert!(!is_displaced(&mut other));
-        assert_eq!(pending.len(), MAX_PENDING_PER_ADDRESS + 1);
+        assert_eq!(pending.taken(), MAX_PENDING_PER_ADDRESS + 1);
     }
 
     #[test]
@@ -191,7 +194,7 @@ mod tests {
         // Now each has one, and the oldest of all goes.
         places.push(pending.enter(v4(0x1_0002)));
         assert_eq!(displaced(&mut places), [0, crowd, crowd + 1]);
-        assert_eq!(pending.len(), MAX_PENDING);
+        assert_eq!(pending.taken(), MAX_PENDING);
     }
 
     #[test]
@@ -202,9 +205,9 @@ mod tests {
             pending.enter(v4(1));
         }
         assert!(!is_displaced(&mut kept));
-        assert_eq!(pending.len(), 1);
+        assert_eq!(pending.taken(), 1);
         drop(kept);
-        assert_eq!(pending.len(), 0);
+        assert_eq!(pending.taken(), 0);
     }
 
     #[test]
@@ -215,7 +218,7 @@ mod tests {
             .collect();
         let mut places = places.into_iter();
         places.by_ref().take(MAX_PENDING_PER_ADDRESS).for_each(drop);
-        assert_eq!(pending.len(), MAX_PENDING_PER_ADDRESS);
+        assert_eq!(pending.taken(), MAX_PENDING_PER_ADDRESS);
         let mut rest: Vec<_> = places.collect();
         assert_eq!(displaced(&mut rest), []);
     }

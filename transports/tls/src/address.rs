@@ -1,4 +1,4 @@
-//! Where to dial and to listen: `HOST:PORT`.
+//! Where to dial and to listen, for transports of networks: `HOST:PORT`.
 
 use std::io::{self, ErrorKind};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,14 +8,16 @@ use realize_core::transport::{Endpoint, TransportError};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
-use crate::limits::MAX_ADDRESSES;
+/// How many addresses of a name are tried.
+pub const MAX_ADDRESSES: usize = 8;
 
 /// The longest name of a host, in bytes (RFC 1035).
 const MAX_NAME_LEN: usize = 253;
 
-/// An endpoint of this transport.
+/// A host and a port, as an endpoint says them: HOST is a name, an IPv4 address, or an IPv6 address
+/// in brackets.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HostPort {
+pub struct HostPort {
     host: Host,
     port: u16,
 }
@@ -32,7 +34,7 @@ impl HostPort {
     ///
     /// # Errors
     /// [`TransportError::Address`], with what is expected.
-    pub(crate) fn to_listen(endpoint: &Endpoint) -> Result<Self, TransportError> {
+    pub fn to_listen(endpoint: &Endpoint) -> Result<Self, TransportError> {
         parse(endpoint.as_str()).map_err(|found| TransportError::Address {
             endpoint: endpoint.clone(),
             what: format!(
@@ -47,7 +49,7 @@ impl HostPort {
     ///
     /// # Errors
     /// [`TransportError::Address`], with what is expected.
-    pub(crate) fn to_dial(endpoint: &Endpoint) -> Result<Self, TransportError> {
+    pub fn to_dial(endpoint: &Endpoint) -> Result<Self, TransportError> {
         let place = Self::to_listen(endpoint)?;
         if place.port == 0 {
             return Err(TransportError::Address {
@@ -63,7 +65,8 @@ impl HostPort {
     ///
     /// # Errors
     /// The system's, if it finds none; [`ErrorKind::TimedOut`] if it takes longer than `within`.
-    pub(crate) async fn resolve(&self, within: Duration) -> io::Result<Vec<SocketAddr>> {
+    /// Cancel safe.
+    pub async fn resolve(&self, within: Duration) -> io::Result<Vec<SocketAddr>> {
         let name = match &self.host {
             Host::Ip(ip) => return Ok(vec![SocketAddr::new(*ip, self.port)]),
             Host::Name(name) => name.as_str(),
@@ -85,7 +88,7 @@ impl HostPort {
 }
 
 /// The address as it is counted and shown: one of IPv4 that comes in an IPv6 socket is one of IPv4.
-pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
+pub fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
         // As it is: it may have a zone.

@@ -1,0 +1,266 @@
+//! Listening: who connects, what they have to prove, and the streams that they open.
+
+use std::collections::HashMap;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use quinn::{ConnectionError, Incoming, TokioRuntime, VarInt};
+use realize_core::known_peers::KnownPeers;
+use realize_core::transport::{Connection, Endpoint, Handshake, Listener, PeerId, TransportError};
+use realize_tls::{HostPort, MAX_PENDING, Pending, PublicKey, RefusedKey, canonical, peer_key};
+use rustls::pki_types::CertificateDer;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::fault::{NOT_KNOWN, StreamFault, TOO_MANY, refused_by_peer, refused_here};
+use crate::limits::{ARRIVALS, HANDSHAKE_TIMEOUT, MAX_CONNECTIONS_PER_PEER, RESOLVE_TIMEOUT};
+use crate::stream::QuicStream;
+use crate::transport::{OPENING, QuicTransport};
+use crate::{settings, socket};
+
+type Arrival = Result<Connection, TransportError>;
+
+/// Listens at one address, until it is dropped. Streams that were accepted go on, over the same
+/// socket: the address is free when they have ended.
+#[derive(Debug)]
+pub(crate) struct QuicListener {
+    endpoint: Endpoint,
+    arrivals: mpsc::Receiver<Arrival>,
+    _accepting: AbortOnDropHandle<()>,
+    socket: quinn::Endpoint,
+}
+
+impl QuicListener {
+    /// Listens at `endpoint`; of several addresses of a name, at the first that can be had.
+    pub(crate) async fn bind(
+        transport: &QuicTransport,
+        endpoint: &Endpoint,
+    ) -> Result<Self, TransportError> {
+        let refused = |error| TransportError::address(endpoint, "cannot be listened at", error);
+        let place = HostPort::to_listen(endpoint)?;
+        let addresses = place.resolve(RESOLVE_TIMEOUT).await.map_err(refused)?;
+        let config = settings::server(
+            &transport.key,
+            &transport.known,
+            Arc::clone(&transport.settings),
+        )
+        .map_err(|error| TransportError::Io(io::Error::other(error)))?;
+        let socket = quinn::Endpoint::new(
+            settings::endpoint(&transport.key, &transport.options),
+            Some(config),
+            first_that_binds(&addresses, transport.options.udp_buffer.get()).map_err(refused)?,
+            Arc::new(TokioRuntime),
+        )
+        .map_err(refused)?;
+        let address = socket.local_addr().map_err(refused)?;
+        let endpoint =
+            Endpoint::new(address.to_string()).map_err(|error| refused(io::Error::other(error)))?;
+        let (arrived, arrivals) = mpsc::channel(ARRIVALS);
+        let gate = Arc::new(Gate {
+            known: transport.known.clone(),
+            ours: *transport.key.public_key(),
+            pending: transport.pending.clone(),
+            counts: Mutex::default(),
+            arrived,
+        });
+        let accepting = tokio::spawn(gate.accept(socket.clone()));
+        Ok(Self {
+            endpoint,
+            arrivals,
+            _accepting: AbortOnDropHandle::new(accepting),
+            socket,
+        })
+    }
+}
+
+fn first_that_binds(addresses: &[SocketAddr], buffer: u64) -> io::Result<std::net::UdpSocket> {
+    let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
+    for address in addresses {
+        match socket::bind(*address, buffer) {
+            Ok(socket) => return Ok(socket),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+#[async_trait]
+impl Listener for QuicListener {
+    fn endpoint(&self) -> Endpoint {
+        self.endpoint.clone()
+    }
+
+    async fn accept(&mut self) -> Result<Handshake, TransportError> {
+        let arrival = self.arrivals.recv().await.ok_or(TransportError::Closed)?;
+        Ok(Box::pin(std::future::ready(arrival)))
+    }
+}
+
+impl Drop for QuicListener {
+    fn drop(&mut self) {
+        // Whoever comes from now on is refused.
+        self.socket.set_server_config(None);
+    }
+}
+
+/// What all connections of a listener share.
+struct Gate {
+    known: KnownPeers,
+    ours: PublicKey,
+    pending: Pending,
+    /// How many connections each peer has.
+    counts: Mutex<HashMap<PeerId, usize>>,
+    arrived: mpsc::Sender<Arrival>,
+}
+
+impl Gate {
+    /// Accepts connections until the socket is closed.
+    async fn accept(self: Arc<Self>, socket: quinn::Endpoint) {
+        while let Some(incoming) = socket.accept().await {
+            // Who is many at once shows first that their addresses are theirs.
+            if self.pending.taken() > MAX_PENDING / 2 && incoming.may_retry() {
+                // It cannot fail for one that may.
+                let _ = incoming.retry();
+                continue;
+            }
+            let gate = Arc::clone(&self);
+            tokio::spawn(async move {
+                let arrived = gate.arrived.clone();
+                tokio::select! {
+                    () = arrived.closed() => {}
+                    served = gate.serve(incoming) => {
+                        if let Err(error) = served {
+                            // Nobody is left who could be told.
+                            let _ = arrived.send(Err(error)).await;
+                        }
+                    }
+                }
+            });
+        }
+    }
+
+    /// Has a client prove who it is, and hands on the streams that it opens, to its end.
+    async fn serve(&self, incoming: Incoming) -> Result<(), TransportError> {
+        let address = canonical(incoming.remote_address()).to_string();
+        let mut place = self.pending.enter(incoming.remote_address().ip());
+        let connection = tokio::select! {
+            biased;
+            () = place.displaced() => {
+                let what = format!("{address}: the handshake gave way to newer ones");
+                return Err(io::Error::new(ErrorKind::ConnectionAborted, what).into());
+            }
+            shaken = timeout(HANDSHAKE_TIMEOUT, incoming) => match shaken {
+                Ok(shaken) => shaken.map_err(|error| self.explain(error, &address))?,
+                Err(_) => {
+                    let within = HANDSHAKE_TIMEOUT.as_secs();
+                    let what = format!("{address}: no handshake within {within} s");
+                    return Err(io::Error::new(ErrorKind::TimedOut, what).into());
+                }
+            },
+        };
+        drop(place);
+        let nobody = |what| TransportError::Identity {
+            address: address.clone(),
+            what,
+        };
+        let key = shown(&connection).map_err(nobody)?;
+        let peer = key.peer_id().map_err(|error| nobody(error.to_string()))?;
+        let close = |code: VarInt, what: String| {
+            connection.close(code, what.as_bytes());
+            nobody(what)
+        };
+        let unknown = || RefusedKey::Unknown { found: key }.to_string();
+        let Some(_counted) = self.count(&peer) else {
+            let what = format!("{peer} has {MAX_CONNECTIONS_PER_PEER} connections already");
+            return Err(close(TOO_MANY, what));
+        };
+        loop {
+            // The set may be replaced at any time.
+            if !self.known.contains(&peer) {
+                return Err(close(NOT_KNOWN, unknown()));
+            }
+            let Ok((send, mut receive)) = connection.accept_bi().await else {
+                // Its streams tell how it ended.
+                return Ok(());
+            };
+            if !self.known.contains(&peer) {
+                return Err(close(NOT_KNOWN, unknown()));
+            }
+            let mut opening = [0];
+            match receive.read_exact(&mut opening).await {
+                Ok(()) if opening == [OPENING] => {}
+                // Given up again, or no stream of ours.
+                _ => continue,
+            }
+            let from = canonical(connection.remote_address());
+            let stream = QuicStream::new((send, receive), None, ());
+            let arrival = Connection::new(peer.clone(), from, stream);
+            if self.arrived.send(Ok(arrival)).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// What became of a handshake with the client at `address`.
+    fn explain(&self, error: ConnectionError, address: &str) -> TransportError {
+        let identity = |what| TransportError::Identity {
+            address: address.to_owned(),
+            what,
+        };
+        if refused_by_peer(&error) {
+            let ours = self.ours;
+            return identity(format!(
+                "the client expected another key than this machine's, {ours}"
+            ));
+        }
+        if refused_here(&error) {
+            return identity(format!("a key that is not known here: {error}"));
+        }
+        let fault = StreamFault::of(error, None);
+        io::Error::new(fault.kind(), format!("{address}: {fault}")).into()
+    }
+
+    /// Counts one more connection of `peer`, if it may have one.
+    fn count(&self, peer: &PeerId) -> Option<Counted<'_>> {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(peer.clone()).or_default();
+        if *count >= MAX_CONNECTIONS_PER_PEER {
+            return None;
+        }
+        *count += 1;
+        Some(Counted {
+            gate: self,
+            peer: peer.clone(),
+        })
+    }
+}
+
+/// A connection of a peer, for as long as it is there.
+struct Counted<'a> {
+    gate: &'a Gate,
+    peer: PeerId,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        let counts = self.gate.counts.lock();
+        let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.peer) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                counts.remove(&self.peer);
+            }
+        }
+    }
+}
+
+/// The key that the other end of a connection has shown.
+fn shown(connection: &quinn::Connection) -> Result<PublicKey, String> {
+    let identity = connection.peer_identity();
+    let keys = identity.and_then(|any| any.downcast::<Vec<CertificateDer<'static>>>().ok());
+    let keys = keys.map(|keys| *keys).unwrap_or_default();
+    peer_key(&keys).map_err(|error| error.to_string())
+}

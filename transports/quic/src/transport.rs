@@ -1,0 +1,232 @@
+//! Dialling.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use quinn::{ConnectionError, TokioRuntime, TransportConfig, WriteError};
+use realize_core::known_peers::KnownPeers;
+use realize_core::transport::{Connection, Endpoint, Listener, PeerId, Transport, TransportError};
+use realize_tls::{HostPort, Pending, PrivateKey, PublicKey, canonical};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use crate::config::QuicOptions;
+use crate::fault::{StreamFault, dialling};
+use crate::limits::{HANDSHAKE_TIMEOUT, RESOLVE_TIMEOUT};
+use crate::listener::QuicListener;
+use crate::pool::{Lease, Pool, Pooled, choose};
+use crate::stream::QuicStream;
+use crate::{settings, socket};
+
+/// The first byte of a stream, by which the other end learns of it before anything is sent.
+pub(crate) const OPENING: u8 = b'1';
+
+/// Connects machines over QUIC, as the machine whose key it has.
+///
+/// An endpoint is `HOST:PORT`, where HOST is a name, an IPv4 address, or an IPv6 address in
+/// brackets. Dialling looks the name up and tries its addresses in turn, each for
+/// [`HANDSHAKE_TIMEOUT`]. Nobody there, no such name and no QUIC there are
+/// [`TransportError::Unreachable`]: waiting may mend them.
+///
+/// What is dialled is a stream over one of a few connections, which stand for as long as they have
+/// streams. They survive a change of this machine's address.
+///
+/// Who listens refuses those who are not in the [`KnownPeers`] at that moment. Whoever dialled learns
+/// that from the stream, not from dialling: its first read, or a write, fails with
+/// [`ErrorKind::PermissionDenied`] and names the public key of this machine.
+///
+/// A stream that the other end did not end is an error when it is read, and never reads as ended.
+/// Its shutdown ends when the other end has acknowledged every byte. Dropping one before gives up
+/// what has not arrived.
+#[derive(Clone)]
+pub struct QuicTransport {
+    pub(crate) key: PrivateKey,
+    pub(crate) known: KnownPeers,
+    pub(crate) options: QuicOptions,
+    pub(crate) settings: Arc<TransportConfig>,
+    pub(crate) pending: Pending,
+    /// The socket to dial from, once something has been dialled.
+    socket: Arc<Mutex<Option<quinn::Endpoint>>>,
+    pool: Arc<Pool>,
+}
+
+impl fmt::Debug for QuicTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("QuicTransport")
+            .field("key", &self.key)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl QuicTransport {
+    /// A transport of the machine that has `key`. Its listeners let in whom `known` has when they
+    /// connect, which names them as [`PublicKey::peer_id`] does.
+    pub fn new(key: PrivateKey, known: KnownPeers, options: QuicOptions) -> Self {
+        Self {
+            settings: settings::transport(&options),
+            key,
+            known,
+            options,
+            pending: Pending::default(),
+            socket: Arc::default(),
+            pool: Arc::default(),
+        }
+    }
+
+    /// The socket to dial from.
+    pub(crate) fn socket(&self) -> io::Result<quinn::Endpoint> {
+        let mut socket = self.socket.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(socket) = &*socket {
+            return Ok(socket.clone());
+        }
+        let endpoint = quinn::Endpoint::new(
+            settings::endpoint(&self.key, &self.options),
+            None,
+            socket::bind_anywhere(self.options.udp_buffer.get())?,
+            Arc::new(TokioRuntime),
+        )?;
+        Ok(socket.insert(endpoint).clone())
+    }
+
+    /// A new connection to the first of `addresses` where `expected` is.
+    async fn connect(
+        &self,
+        endpoint: &Endpoint,
+        expected: &PublicKey,
+    ) -> Result<Arc<Pooled>, TransportError> {
+        let unreachable = |error| TransportError::unreachable(endpoint, error);
+        let place = HostPort::to_dial(endpoint)?;
+        let addresses = place.resolve(RESOLVE_TIMEOUT).await.map_err(unreachable)?;
+        let mut last = unreachable(ErrorKind::AddrNotAvailable.into());
+        for address in addresses {
+            let handshake = self.handshake(endpoint, address, expected);
+            last = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
+                Ok(Ok(connection)) => return Ok(Pooled::new(connection)),
+                Ok(Err(error @ TransportError::Identity { .. })) => return Err(error),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    let within = HANDSHAKE_TIMEOUT.as_secs();
+                    let what = format!("{}: no answer within {within} s", canonical(address));
+                    unreachable(io::Error::new(ErrorKind::TimedOut, what))
+                }
+            };
+        }
+        Err(last)
+    }
+
+    async fn handshake(
+        &self,
+        endpoint: &Endpoint,
+        address: SocketAddr,
+        expected: &PublicKey,
+    ) -> Result<quinn::Connection, TransportError> {
+        let unreachable = |error| TransportError::unreachable(endpoint, error);
+        let config = settings::client(&self.key, expected, Arc::clone(&self.settings))
+            .map_err(|error| TransportError::Io(io::Error::other(error)))?;
+        // No name is sent; this one is a form of "none".
+        let connecting = self
+            .socket()
+            .map_err(unreachable)?
+            .connect_with(config, address, "0.0.0.0")
+            .map_err(|error| unreachable(io::Error::other(error)))?;
+        let connected = tokio::select! {
+            biased;
+            connected = connecting => connected,
+            error = refused(address) => return Err(unreachable(error)),
+        };
+        let ours = self.key.public_key();
+        let at = canonical(address).to_string();
+        connected.map_err(|error| dialling(error, endpoint, &at, expected, ours))
+    }
+
+    /// A stream over `lease`'s connection.
+    async fn open(&self, lease: Lease, expected: &PeerId) -> Result<Connection, ConnectionError> {
+        let connection = &lease.0.connection;
+        let address = canonical(connection.remote_address());
+        let (mut send, receive) = connection.open_bi().await?;
+        // What else may be wrong, the stream's user finds too.
+        if let Err(WriteError::ConnectionLost(error)) = send.write_all(&[OPENING]).await {
+            return Err(error);
+        }
+        let stream = QuicStream::new((send, receive), Some(*self.key.public_key()), lease);
+        Ok(Connection::new(expected.clone(), address, stream))
+    }
+}
+
+/// That nobody listens at `address`, if the system there says so. QUIC does not hear of it, for its
+/// socket sends to many: one that is connected, and sends one packet that is none of QUIC's, does.
+async fn refused(address: SocketAddr) -> io::Error {
+    let knock = async {
+        let local = match address {
+            SocketAddr::V4(_) => SocketAddr::from(([0; 4], 0)),
+            SocketAddr::V6(_) => SocketAddr::from(([0; 16], 0)),
+        };
+        let socket = UdpSocket::bind(local).await?;
+        socket.connect(address).await?;
+        socket.send(&[]).await?;
+        socket.recv(&mut [0]).await
+    };
+    match knock.await {
+        Err(error) if error.kind() == ErrorKind::ConnectionRefused => error,
+        // Somebody is there, or whoever is between says nothing.
+        _ => std::future::pending().await,
+    }
+}
+
+#[async_trait]
+impl Transport for QuicTransport {
+    async fn dial(
+        &self,
+        endpoint: &Endpoint,
+        expected: &PeerId,
+    ) -> Result<Connection, TransportError> {
+        let key = PublicKey::try_from(expected).map_err(|error| TransportError::Identity {
+            address: endpoint.to_string(),
+            what: format!(
+                "over quic machines are known by their keys, and {expected} is none: {error}"
+            ),
+        })?;
+        let connections = self.pool.at((endpoint.clone(), expected.clone()));
+        let mut connections = connections.lock().await;
+        let most = self.options.connections.count().get();
+        while let Some(lease) = choose(&mut connections, most) {
+            match self.open(lease, expected).await {
+                Ok(connection) => return Ok(connection),
+                // It has ended meanwhile: there are fewer now.
+                Err(error) => tracing::debug!(event = "quic.stale", %endpoint, %error),
+            }
+        }
+        let pooled = self.connect(endpoint, &key).await?;
+        let lease = Lease::take(&pooled);
+        connections.push(pooled);
+        drop(connections);
+        let opened = self.open(lease, expected).await;
+        opened.map_err(|error| broken(error, endpoint, self.key.public_key()))
+    }
+
+    async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
+        let listener = QuicListener::bind(self, endpoint).await?;
+        Ok(Box::new(listener))
+    }
+
+    fn lanes(&self) -> NonZeroUsize {
+        self.options.lanes.count()
+    }
+}
+
+/// What the end of a connection means that has just been made.
+fn broken(error: ConnectionError, endpoint: &Endpoint, ours: &PublicKey) -> TransportError {
+    let error = StreamFault::of(error, Some(*ours));
+    if error.kind() == ErrorKind::PermissionDenied {
+        return TransportError::Identity {
+            address: endpoint.to_string(),
+            what: error.to_string(),
+        };
+    }
+    TransportError::unreachable(endpoint, error)
+}
