@@ -43,6 +43,11 @@ pub struct Capabilities {
     pub listener_ends_alone: Capability,
     /// A stream whose other end is gone without having ended it never reads as ended.
     pub endings: Capability,
+    /// A connection whose bytes nobody reads holds up no other one.
+    pub independent: Capability,
+    /// The address of a dropped listener is free at once, also while connections stand that came
+    /// through it. Where it is not, it must be free soon after the last of them.
+    pub free_at_once: Capability,
     /// How many bytes a writer may be ahead of its reader, at most: 16 MiB.
     pub ahead: u64,
     /// How many may dial one listener at the same moment: 100. So many connections stand at once
@@ -61,6 +66,8 @@ impl Default for Capabilities {
             unreachable: Capability::Has,
             listener_ends_alone: Capability::Has,
             endings: Capability::Has,
+            independent: Capability::Has,
+            free_at_once: Capability::Has,
             ahead: 16 * 1024 * 1024,
             dials: 100,
         }

@@ -121,6 +121,11 @@ pub const CHECKS: &[Check] = &[
         [],
         |w, c| Box::pin(many::hundred(w, c))
     ),
+    check!(
+        "a_connection_that_nobody_reads_holds_up_no_other",
+        [independent],
+        |w, c| Box::pin(many::unread(w, c))
+    ),
     check!("a_reader_sees_that_the_other_end_is_gone", [], |w, _| {
         Box::pin(endings::reader_sees(w))
     }),
@@ -155,7 +160,7 @@ pub const CHECKS: &[Check] = &[
     check!(
         "a_dropped_listener_frees_its_address_and_cuts_nobody",
         [listening],
-        |w, _| Box::pin(addresses::freed(w))
+        |w, c| Box::pin(addresses::freed(w, c))
     ),
     check!("nobody_listening_is_told_fast", [], |w, c| {
         Box::pin(addresses::nobody(w, c))

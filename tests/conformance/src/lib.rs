@@ -56,6 +56,7 @@ macro_rules! with_checks {
             sixty_four_mebibytes_arrive_intact_both_ways_at_once
             a_writer_waits_for_its_reader
             a_hundred_connections_at_once_carry_their_own_bytes
+            a_connection_that_nobody_reads_holds_up_no_other
             a_reader_sees_that_the_other_end_is_gone
             a_writer_sees_that_the_other_end_is_gone
             a_stream_that_was_not_ended_does_not_read_as_ended

@@ -1,12 +1,18 @@
 //! Where a transport listens, and where nobody does.
 
-use realize_core::transport::{Endpoint, TransportError};
+use std::time::Duration;
+
+use realize_core::transport::{Endpoint, Listener, TransportError};
 use tokio::io::AsyncReadExt;
+use tokio::time::{Instant, sleep};
 
 use crate::capabilities::Capabilities;
 use crate::content::talk;
 use crate::failure::{During, Failure, Outcome, SOON, ensure, within};
 use crate::world::World;
+
+/// How long after an address was not free it is asked for again.
+const BETWEEN: Duration = Duration::from_millis(20);
 
 pub(crate) async fn chosen(world: &World) -> Outcome {
     let (mut one, one_at) = world.listen().await?;
@@ -33,18 +39,23 @@ pub(crate) async fn chosen(world: &World) -> Outcome {
     Ok(())
 }
 
-pub(crate) async fn freed(world: &World) -> Outcome {
+pub(crate) async fn freed(world: &World, capabilities: &Capabilities) -> Outcome {
+    let after = "after its listener was dropped";
     let (mut listener, at) = world.listen().await?;
     let (mut near, mut far) = world.meet(&mut listener).await?;
     drop(listener);
-    let after = "after its listener was dropped";
-    talk(&mut near, &mut far)
-        .await
-        .during(format!("a connection goes on {after}"))?;
+    let talking = talk(&mut near, &mut far).await;
+    talking.during(format!("a connection goes on {after}"))?;
 
+    let at_once = capabilities.free_at_once.lack().is_none();
+    let mut earlier = at_once.then_some((near, far));
     // Twice: an address is freed with each.
     for _ in 0..2 {
-        let listening = world.listen_at(&at).await;
+        let listening = if at_once {
+            world.listen_at(&at).await
+        } else {
+            listen_soon(world, &at).await
+        };
         let (mut listener, again) = listening.during(format!("the address is free {after}"))?;
         ensure(again == at, || {
             format!("{at} was asked for, and {again} was given")
@@ -53,9 +64,22 @@ pub(crate) async fn freed(world: &World) -> Outcome {
         let (mut near, mut far) = met.during("connecting to the one who listens there next")?;
         talk(&mut near, &mut far).await?;
     }
-    talk(&mut near, &mut far)
-        .await
-        .during(format!("a connection goes on {after}"))
+    if let Some((near, far)) = &mut earlier {
+        let talking = talk(near, far).await;
+        talking.during(format!("a connection goes on {after}"))?;
+    }
+    Ok(())
+}
+
+/// Listens as soon as the address is free.
+async fn listen_soon(world: &World, at: &Endpoint) -> Outcome<(Box<dyn Listener>, Endpoint)> {
+    let until = Instant::now() + SOON;
+    loop {
+        match world.listen_at(at).await {
+            Err(_) if Instant::now() < until => sleep(BETWEEN).await,
+            listening => return listening,
+        }
+    }
 }
 
 pub(crate) async fn nobody(world: &World, capabilities: &Capabilities) -> Outcome {

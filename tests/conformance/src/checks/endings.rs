@@ -145,11 +145,14 @@ pub(crate) async fn not_ended(world: &World) -> Outcome {
             sequence.send(&mut goes_away.stream, 0, sent).await?;
             drop(goes_away);
             // What was flushed may be lost with the connection, and nothing else may come.
-            for _ in 0..3 {
+            for time in 1..=3 {
                 let what = "reading from an end that is gone";
                 let read = within(2 * SOON, what, read_on(&mut reads.stream)).await?;
                 ensure(read.is_err() || read.is_ok_and(|count| count > 0), || {
-                    format!("{goes} went without ending the stream, and it reads as ended")
+                    format!(
+                        "{goes} went without ending the stream, after {sent} bytes, and read {time} \
+                         reads as ended"
+                    )
                 })?;
             }
         }

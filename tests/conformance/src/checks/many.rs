@@ -7,14 +7,17 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, split};
 use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 
+use super::bytes::fill;
 use crate::capabilities::Capabilities;
-use crate::content::{Sequence, end};
+use crate::content::{Sequence, end, talk};
 use crate::failure::{During, Failure, Outcome, PATIENCE, ensure, within};
 use crate::meeting::Accepting;
 use crate::world::World;
 
 /// How many connections stand at once.
 const CONNECTIONS: u64 = 100;
+/// How many connections are not read.
+const UNREAD: usize = 5;
 /// How many bytes go over each, in each direction.
 const EACH: u64 = 200_003;
 
@@ -23,7 +26,7 @@ pub(crate) async fn hundred(world: &World, capabilities: &Capabilities) -> Outco
     let mut accepting = Accepting::new(listener);
     let (places, standing) = (
         Arc::new(Semaphore::new(capabilities.dials)),
-        Arc::new(Barrier::new(CONNECTIONS as usize)),
+        Arc::new(Barrier::new(2 * CONNECTIONS as usize)),
     );
     let mut ends = JoinSet::new();
     for number in 0..CONNECTIONS {
@@ -51,9 +54,12 @@ pub(crate) async fn hundred(world: &World, capabilities: &Capabilities) -> Outco
         tokio::select! {
             arrival = accepting.next() => {
                 let mut connection = arrival?.during("accepting")?;
+                let standing = standing.clone();
                 ends.spawn(async move {
                     let number = hear(&mut connection).await?;
                     say(&mut connection, number).await?;
+                    let all = within(PATIENCE, "all connections stand", standing.wait());
+                    all.await?;
                     exchange(connection, number, 2 * number + 1, 2 * number).await
                 });
                 accepted += 1;
@@ -65,6 +71,28 @@ pub(crate) async fn hundred(world: &World, capabilities: &Capabilities) -> Outco
         finished(done)?;
     }
     Ok(())
+}
+
+/// That connections whose bytes nobody reads hold up no other.
+pub(crate) async fn unread(world: &World, capabilities: &Capabilities) -> Outcome {
+    let (mut listener, _) = world.listen().await?;
+    let sequence = Sequence::new(11);
+    let mut held = Vec::new();
+    for number in 0..UNREAD {
+        let (mut near, mut far) = world.meet(&mut listener).await?;
+        for writes in [&mut near, &mut far] {
+            let filling = fill(&mut writes.stream, &sequence, capabilities.ahead);
+            filling.await.during(format!("connection {number}"))?;
+        }
+        held.push((near, far));
+    }
+    let talking = async {
+        let (mut near, mut far) = world.meet(&mut listener).await?;
+        talk(&mut near, &mut far).await
+    };
+    talking
+        .await
+        .during(format!("{UNREAD} connections are not read"))
 }
 
 fn finished(done: Result<Outcome, tokio::task::JoinError>) -> Outcome {

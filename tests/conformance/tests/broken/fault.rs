@@ -26,6 +26,8 @@ pub(crate) enum Fault {
     TakesEverything(Side),
     /// Connections beyond the first ones damage what they carry.
     DamagesTheLater,
+    /// While one connection waits to write, all do.
+    WaitsForAll,
     /// Waits to read from an end that is gone.
     WaitsForTheGone(Side),
     /// Waits to write to an end that is gone.

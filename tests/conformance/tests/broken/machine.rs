@@ -32,6 +32,7 @@ pub(crate) struct Process {
     /// Listeners that were dropped and go on.
     immortal: Mutex<Vec<Box<dyn Listener>>>,
     handshakes: Arc<Semaphore>,
+    waits: Arc<AtomicBool>,
 }
 
 /// A machine that numbers its connections: the number is what it has to say in a handshake.
@@ -67,6 +68,7 @@ impl Machine {
             connections: Mutex::default(),
             immortal: Mutex::default(),
             handshakes: Arc::new(Semaphore::new(1)),
+            waits: Arc::default(),
         };
         Self {
             identity: peer(name),
@@ -165,7 +167,8 @@ impl Transport for Machine {
             return connection.expect(expected);
         }
         let fault = of(self.fault, number);
-        let stream = Stream::new(connection.stream, fault, Side::Dialler, ends);
+        let stream =
+            Stream::new(connection.stream, fault, Side::Dialler, ends).beside(&self.process.waits);
         let mut peer_there = connection.peer;
         if self.fault == Fault::Misnames(Side::Dialler) {
             peer_there = peer("somebody");
@@ -283,7 +286,9 @@ impl Machine {
             peer_there = peer("somebody");
         }
         let fault = of(self.fault, number);
-        let stream = Stream::new(raw.stream, fault, Side::Listener, ends).until(over);
+        let stream = Stream::new(raw.stream, fault, Side::Listener, ends)
+            .until(over)
+            .beside(&self.process.waits);
         Ok(Connection::new(peer_there, raw.address, stream))
     }
 }

@@ -73,6 +73,8 @@ broken! {
         Fault::TakesEverything(Side::Listener), "from the listener: more than 16777216 bytes";
     damage_when_there_are_many: a_hundred_connections_at_once_carry_their_own_bytes,
         Fault::DamagesTheLater, "connection";
+    connections_that_wait_for_each_other: a_connection_that_nobody_reads_holds_up_no_other,
+        Fault::WaitsForAll, "5 connections are not read";
     a_dialler_that_waits_for_the_gone: a_reader_sees_that_the_other_end_is_gone,
         Fault::WaitsForTheGone(Side::Dialler), "the dialler reads that the other end is gone";
     a_listener_that_waits_for_the_gone: a_reader_sees_that_the_other_end_is_gone,

@@ -40,6 +40,8 @@ pub(crate) struct Stream {
     ends: Arc<Ends>,
     /// Ends the stream.
     over: Arc<AtomicBool>,
+    /// Set when some stream of the process waits to write.
+    waits: Arc<AtomicBool>,
     written: u64,
     /// Taken, and not written yet.
     held: Vec<u8>,
@@ -53,6 +55,7 @@ impl Stream {
             side,
             ends,
             over: Arc::default(),
+            waits: Arc::default(),
             written: 0,
             held: Vec::new(),
         }
@@ -61,6 +64,12 @@ impl Stream {
     /// Ends when `over` is set.
     pub(crate) fn until(mut self, over: Arc<AtomicBool>) -> Self {
         self.over = over;
+        self
+    }
+
+    /// One of several, of which some may wait.
+    pub(crate) fn beside(mut self, waits: &Arc<AtomicBool>) -> Self {
+        self.waits = waits.clone();
         self
     }
 
@@ -155,7 +164,12 @@ impl AsyncWrite for Stream {
             return Poll::Ready(Ok(bytes.len()));
         }
         let damaged = this.damaged(bytes);
-        let count = match ready!(Pin::new(&mut this.inner).poll_write(cx, &damaged)) {
+        if this.fault == Fault::WaitsForAll && this.waits.load(Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        let written = Pin::new(&mut this.inner).poll_write(cx, &damaged);
+        this.waits.fetch_or(written.is_pending(), Ordering::SeqCst);
+        let count = match ready!(written) {
             Err(_) if this.has(Fault::WritesToTheGone) => return Poll::Pending,
             Err(_) if this.has(Fault::SwallowsForTheGone) => bytes.len(),
             written => written?,
