@@ -159,7 +159,8 @@ pub trait File: Debug + Send + Sync {
     fn set_modified(&self, modified: Timestamp) -> io::Result<()>;
     /// Makes content and attributes durable.
     fn sync(&self) -> io::Result<()>;
-    /// Locks it against every other holder of a lock, until it is closed; `false` if one exists.
+    /// Locks it against every other holder of a lock, until it is dropped, whoever has inherited it;
+    /// `false` if one exists.
     fn try_lock(&self) -> io::Result<bool>;
     /// Whether a process has it open for writing; `false` where that cannot be known. It must have
     /// been opened with [`Access::Read`].

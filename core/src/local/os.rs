@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use realize_writers::{Writers, writers_of};
 use rustix::fs::{
@@ -61,13 +62,13 @@ impl Directory for OsDirectory {
             Access::ReadWrite => OFlags::RDWR,
         };
         let fd = self.open_beneath(name, access | OFlags::NONBLOCK, Mode::empty())?;
-        Ok(Arc::new(OsFile(fd.into())))
+        Ok(Arc::new(OsFile::new(fd)))
     }
 
     fn create(&self, name: &[u8]) -> io::Result<Arc<dyn File>> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL;
         let fd = self.open_beneath(name, flags, Mode::from_raw_mode(0o600))?;
-        Ok(Arc::new(OsFile(fd.into())))
+        Ok(Arc::new(OsFile::new(fd)))
     }
 
     fn create_directory(&self, name: &[u8], mode: u32) -> io::Result<()> {
@@ -197,35 +198,53 @@ impl Directory for OsDirectory {
     }
 }
 
+/// A file, and whether it has been locked.
 #[derive(Debug)]
-struct OsFile(std::fs::File);
+struct OsFile(AtomicBool, std::fs::File);
+
+impl OsFile {
+    fn new(fd: OwnedFd) -> Self {
+        Self(AtomicBool::new(false), fd.into())
+    }
+}
+
+/// A process that this one is starting at the moment has inherited every open file, until it runs
+/// its own program: what is closed here alone stays locked until then.
+impl Drop for OsFile {
+    fn drop(&mut self) {
+        if *self.0.get_mut() {
+            // Closing unlocks too, if no such process is there.
+            let _ = rustix::fs::flock(&self.1, FlockOperation::Unlock);
+        }
+    }
+}
 
 impl File for OsFile {
     fn stat(&self) -> io::Result<Stat> {
-        to_stat(&rustix::fs::fstat(&self.0)?)
+        to_stat(&rustix::fs::fstat(&self.1)?)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
+        self.1.read_at(buffer, offset)
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
-        self.0.write_at(data, offset)
+        self.1.write_at(data, offset)
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.0, size))?)
+        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.1, size))?)
     }
 
     fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         Ok(retry_on_intr(|| {
-            rustix::fs::fallocate(&self.0, flags, offset, len)
+            rustix::fs::fallocate(&self.1, flags, offset, len)
         })?)
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
-        match rustix::fs::seek(&self.0, SeekFrom::Data(offset)) {
+        match rustix::fs::seek(&self.1, SeekFrom::Data(offset)) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::NXIO) => Ok(None),
             // No notion of holes: everything is data.
@@ -235,27 +254,30 @@ impl File for OsFile {
     }
 
     fn set_mode(&self, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
+        Ok(rustix::fs::fchmod(&self.1, Mode::from_raw_mode(mode))?)
     }
 
     fn set_modified(&self, modified: Timestamp) -> io::Result<()> {
-        Ok(rustix::fs::futimens(&self.0, &to_times(modified))?)
+        Ok(rustix::fs::futimens(&self.1, &to_times(modified))?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.0)?)
+        Ok(rustix::fs::fsync(&self.1)?)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match rustix::fs::flock(&self.0, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(true),
+        match rustix::fs::flock(&self.1, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => {
+                self.0.store(true, Ordering::Relaxed);
+                Ok(true)
+            }
             Err(Errno::WOULDBLOCK) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
 
     fn has_writer(&self) -> bool {
-        writers_of(self.0.as_fd()) == Writers::Some
+        writers_of(self.1.as_fd()) == Writers::Some
     }
 }
 
@@ -297,4 +319,35 @@ fn to_stat(stat: &rustix::fs::Stat) -> io::Result<Stat> {
         modified: time(stat.st_mtime, stat.st_mtime_nsec),
         changed: time(stat.st_ctime, stat.st_ctime_nsec),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)]
+
+    use super::*;
+
+    #[test]
+    fn a_lock_ends_with_its_file_though_another_process_has_inherited_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = OsFileSystem.open_root(directory.path()).unwrap();
+        drop(root.create(b"f").unwrap());
+        let open = || {
+            let opened = std::fs::File::options()
+                .write(true)
+                .open(directory.path().join("f"));
+            OsFile::new(opened.unwrap().into())
+        };
+        let (one, other) = (open(), open());
+        assert!(one.try_lock().unwrap());
+        assert!(!other.try_lock().unwrap());
+        // What a process has that was started in the meantime.
+        let inherited = one.1.try_clone().unwrap();
+        // One that never had the lock does not take it from whoever has it.
+        drop(other);
+        assert!(!open().try_lock().unwrap());
+        drop(one);
+        assert!(open().try_lock().unwrap());
+        drop(inherited);
+    }
 }

@@ -26,6 +26,13 @@ use crate::program::{Running, realize, realized, wait_until};
 
 /// Stands for a key where none has been made.
 const SOME_KEY: &str = "ed25519:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+/// Where tests are.
+const TESTS: &[&str] = &[
+    "tests",
+    "tests/kit/tests",
+    "transports/rpc/tests",
+    "transports/tcp/tests",
+];
 /// How many seconds one block may run.
 const SECONDS: &str = "60";
 /// How long a daemon may take to listen.
@@ -231,12 +238,10 @@ fn every_package_and_test_that_is_named_exists() {
                 let exists = match pair[0] {
                     "-p" => lock.contains(&format!("name = {:?}", pair[1])),
                     "--bin" => top.join(format!("cli/src/bin/{}.rs", pair[1])).is_file(),
-                    "--test" => ["tests", "tests/kit/tests", "transports/rpc/tests"]
-                        .iter()
-                        .any(|at| {
-                            let at = top.join(at).join(pair[1]);
-                            at.join("main.rs").is_file() || at.with_extension("rs").is_file()
-                        }),
+                    "--test" => TESTS.iter().any(|at| {
+                        let at = top.join(at).join(pair[1]);
+                        at.join("main.rs").is_file() || at.with_extension("rs").is_file()
+                    }),
                     _ => continue,
                 };
                 assert!(exists, "{name}: {} in {line}", pair[1]);

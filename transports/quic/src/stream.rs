@@ -22,6 +22,8 @@ pub(crate) struct QuicStream<K> {
     send: SendStream,
     receive: RecvStream,
     ending: Ending,
+    /// Whether the other end gave its direction up. QUIC says so once, and then that it has ended.
+    given_up: bool,
     /// The public key of this machine, until the other end has said a word: it may not know it.
     ours: Option<PublicKey>,
     _keeper: K,
@@ -46,6 +48,7 @@ impl<K> QuicStream<K> {
             send,
             receive,
             ending: Ending::Open,
+            given_up: false,
             ours,
             _keeper: keeper,
         }
@@ -62,12 +65,18 @@ impl<K: Unpin> AsyncRead for QuicStream<K> {
         if buffer.remaining() == 0 {
             return Poll::Ready(Ok(()));
         }
+        if this.given_up {
+            return Poll::Ready(Err(StreamFault::GivenUp.into()));
+        }
         Poll::Ready(match ready!(this.receive.poll_read_buf(cx, buffer)) {
             Ok(()) => {
                 this.ours = None;
                 Ok(())
             }
-            Err(ReadError::Reset(_)) => Err(StreamFault::GivenUp.into()),
+            Err(ReadError::Reset(_)) => {
+                this.given_up = true;
+                Err(StreamFault::GivenUp.into())
+            }
             Err(ReadError::ConnectionLost(error)) => Err(StreamFault::of(error, this.ours)),
             Err(error) => Err(error.into()),
         })

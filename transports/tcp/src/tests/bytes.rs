@@ -4,84 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
-/// Bytes that differ from place to place, and from one `seed` to another.
-fn bytes(len: usize, seed: u32) -> Vec<u8> {
-    let mixed = (0..).map(|i: u32| (i ^ seed).wrapping_mul(0x9E37_79B1) >> 24);
-    mixed.take(len).map(|x| x as u8).collect()
-}
-
 async fn read_all(connection: &mut Connection) -> Vec<u8> {
     let mut bytes = Vec::new();
     let read = connection.stream.read_to_end(&mut bytes);
     soon(read).await.unwrap();
     bytes
-}
-
-#[tokio::test]
-async fn what_is_sent_is_echoed_both_ways() {
-    let (mut one, mut other) = Machines::new().connect().await;
-    for word in [b"ping", b"pong"] {
-        let mut four = [0; 4];
-        one.stream.write_all(word).await.unwrap();
-        one.stream.flush().await.unwrap();
-        soon(other.stream.read_exact(&mut four)).await.unwrap();
-        other.stream.write_all(&four).await.unwrap();
-        other.stream.flush().await.unwrap();
-        four = [0; 4];
-        soon(one.stream.read_exact(&mut four)).await.unwrap();
-        assert_eq!(&four, word);
-        std::mem::swap(&mut one, &mut other);
-    }
-}
-
-#[tokio::test]
-async fn four_mebibytes_pass_intact_both_ways_at_once() {
-    let (near, far) = Machines::new().connect().await;
-    let exchange = |connection: Connection, sent: Vec<u8>| async move {
-        let (mut reader, mut writer) = tokio::io::split(connection.stream);
-        let write = async {
-            writer.write_all(&sent).await.unwrap();
-            writer.shutdown().await.unwrap();
-        };
-        let mut received = Vec::new();
-        let (read, ()) = tokio::join!(reader.read_to_end(&mut received), write);
-        read.unwrap();
-        received
-    };
-    let (up, down) = (bytes(4 << 20, 1), bytes(4 << 20, 2));
-    let both = async { tokio::join!(exchange(near, up.clone()), exchange(far, down.clone())) };
-    let (got_down, got_up) = soon(both).await;
-    assert!(got_up == up && got_down == down);
-}
-
-#[tokio::test]
-async fn a_writer_waits_for_its_reader_and_64_mebibytes_arrive_intact() {
-    let (mut near, mut far) = Machines::new().connect().await;
-    let all = bytes(64 << 20, 3);
-    let mut sent = 0;
-    while let Ok(written) = timeout(AWHILE, near.stream.write(&all[sent..])).await {
-        sent += written.unwrap();
-        assert!(sent < all.len(), "nothing holds the writer up");
-    }
-    let rest = async {
-        near.stream.write_all(&all[sent..]).await.unwrap();
-        near.stream.shutdown().await.unwrap();
-    };
-    let (received, ()) = tokio::join!(read_all(&mut far), soon(rest));
-    assert!(received == all);
-}
-
-#[tokio::test]
-async fn one_direction_ends_and_the_other_goes_on() {
-    let (mut near, mut far) = Machines::new().connect().await;
-    near.stream.write_all(b"asked").await.unwrap();
-    near.stream.shutdown().await.unwrap();
-    assert_eq!(read_all(&mut far).await, b"asked");
-    // It stays ended.
-    assert_eq!(read_all(&mut far).await, b"");
-    far.stream.write_all(b"answered").await.unwrap();
-    far.stream.shutdown().await.unwrap();
-    assert_eq!(read_all(&mut near).await, b"answered");
 }
 
 #[tokio::test]

@@ -26,9 +26,6 @@ use crate::transport::TcpTransport;
 /// By when what must happen has happened.
 const SOON: Duration = Duration::from_secs(60);
 
-/// How long nothing happens, where nothing must.
-const AWHILE: Duration = Duration::from_millis(300);
-
 async fn soon<T>(future: impl Future<Output = T>) -> T {
     timeout(SOON, future).await.expect("it takes too long")
 }
