@@ -47,6 +47,8 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// List what a directory holds
     List(ListArguments),
+    /// Read the limits of a running daemon, in all, or change them until it is told otherwise
+    Limit(LimitArguments),
     /// Make this machine's key, and print what other machines are to know of it
     Keygen(KeygenArguments),
     /// Try everything that the configuration names, and say what would fail, and why
@@ -98,6 +100,16 @@ pub(crate) struct MoveArguments {
     /// [default: 10]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     pub(crate) retries: Option<String>,
+    /// Send at most so much a second, in either direction, as in 512K or 1M (1M = 1024K = 1048576
+    /// bytes)
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
+    pub(crate) throttle: Option<String>,
+    /// Send at most so much a second from here to the destination
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
+    pub(crate) throttle_up: Option<String>,
+    /// Have the source send at most so much a second to here
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
+    pub(crate) throttle_down: Option<String>,
     /// Leave directories at the source that are empty, or became so
     #[arg(long)]
     pub(crate) keep_directories: bool,
@@ -138,6 +150,18 @@ pub(crate) struct ListArguments {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct LimitArguments {
+    /// The daemon: a name of [peers], which lets this machine control it
+    pub(crate) peer: String,
+    /// What it sends at most, in all, as in 512K or 1M a second; none lifts the limit
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
+    pub(crate) up: Option<String>,
+    /// What it receives at most, in all, likewise
+    #[arg(long, value_name = "R", allow_hyphen_values = true)]
+    pub(crate) down: Option<String>,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct KeygenArguments {
     /// The file for the private key; it must not exist [default: key of [identity] in the
     /// configuration]
@@ -160,9 +184,11 @@ impl Arguments {
         match &self.command {
             Command::Move(command) | Command::Copy(command) => command.verbosity,
             Command::Verify(command) => command.verbosity,
-            Command::List(_) | Command::Keygen(_) | Command::Check | Command::Transports => {
-                Verbosity::default()
-            }
+            Command::List(_)
+            | Command::Limit(_)
+            | Command::Keygen(_)
+            | Command::Check
+            | Command::Transports => Verbosity::default(),
         }
     }
 }

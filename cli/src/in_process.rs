@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use realize_core::transport::{Endpoint, PeerId, Transport, TransportError};
 use realize_core::{Error, ErrorKind, Result, Service};
-use realize_rpc::{Client, Directories, Opened, Remote, Server};
+use realize_rpc::{Client, Directories, InForce, LimitChange, Limits, Opened, Remote, Server};
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -23,11 +23,12 @@ pub(crate) struct Serving {
     _accepting: AbortOnDropHandle<()>,
 }
 
-/// Serves `service` at `name`, and connects to it.
+/// Serves `service` at `name`, and connects to it; what is sent to it goes as fast as `limits` say.
 pub(crate) async fn through(
     transport: Arc<dyn Transport>,
     name: &str,
     service: Arc<dyn Service>,
+    limits: Limits,
 ) -> Result<(Client, Serving)> {
     let failed = |error: TransportError| {
         Error::new(ErrorKind::Invalid, "serving a directory in-process").because(error)
@@ -55,6 +56,7 @@ pub(crate) async fn through(
         transport,
         endpoint,
         directory: DIRECTORY.to_owned(),
+        limits,
     };
     let client = Client::connect(remote).await?;
     let serving = Serving {
@@ -78,7 +80,13 @@ impl Directories for One {
         Ok(Opened {
             service: Arc::clone(&self.0),
             grants: Vec::new(),
+            peer: "local".to_owned(),
+            limits: Limits::default(),
         })
+    }
+
+    fn limits(&self, _: &PeerId, _: LimitChange) -> Result<InForce> {
+        Err(Error::new(ErrorKind::Forbidden, "not this peer's to know"))
     }
 
     fn overview(&self, _: &PeerId) -> Vec<String> {

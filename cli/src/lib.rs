@@ -37,6 +37,7 @@ mod daemon;
 mod ends;
 mod exit;
 mod in_process;
+mod limits;
 mod location;
 mod logging;
 mod mounts;
@@ -109,7 +110,7 @@ fn overrides(arguments: &Arguments) -> Overrides {
         Command::List(command) => {
             overrides.switch("move.json", "--json", command.json.then_some(true))
         }
-        Command::Keygen(_) | Command::Check | Command::Transports => overrides,
+        Command::Limit(_) | Command::Keygen(_) | Command::Check | Command::Transports => overrides,
     }
 }
 
@@ -128,6 +129,14 @@ fn move_overrides(overrides: Overrides, command: &MoveArguments) -> Overrides {
         )
         .text("move.progress", "--progress", command.progress.clone())
         .text("move.retries", "--retries", command.retries.clone())
+        .text("throttle.up", "--throttle", command.throttle.clone())
+        .text("throttle.down", "--throttle", command.throttle.clone())
+        .text("throttle.up", "--throttle-up", command.throttle_up.clone())
+        .text(
+            "throttle.down",
+            "--throttle-down",
+            command.throttle_down.clone(),
+        )
         .switch(
             "move.keep_directories",
             "--keep-directories",

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use realize_config::{Config, Metrics, PeerKey, Rates, Throttle};
+use realize_config::{Config, Metrics, PeerKey};
 use realize_core::known_peers::KnownPeers;
 use realize_core::registry::{BuildError, TransportContext, TransportRegistry, TransportTable};
 use realize_core::transport::{PeerId, Transport};
-use realize_rpc::Remote;
+use realize_rpc::{Limits, Remote};
 use realize_tls::PublicKey;
 
 use crate::exit::{Exit, chain};
@@ -98,6 +98,7 @@ impl<'a> Network<'a> {
             transport: self.transport(&section.transport)?,
             endpoint: endpoint.clone(),
             directory: directory.to_owned(),
+            limits: Limits::default(),
         })
     }
 }
@@ -146,22 +147,13 @@ fn identity(id: &PeerId) -> Result<PeerId, String> {
     key.peer_id().map_err(|error| error.to_string())
 }
 
-/// Warns of what is configured and not heeded by this version: whoever asked for a limit should
-/// not believe that there is one.
+/// Warns of what is configured and not heeded by this version.
 pub(crate) fn warn_unheeded(config: &Config) {
-    let limited = config.throttle != Throttle::default()
-        || config
-            .peers
-            .values()
-            .any(|peer| peer.throttle != Rates::default());
-    let measured = config.metrics != Metrics::default();
-    for (said, key) in [(limited, "throttle"), (measured, "metrics")] {
-        if said {
-            tracing::warn!(
-                event = "config.unheeded",
-                key,
-                "it is configured, and this version does not heed it yet"
-            );
-        }
+    if config.metrics != Metrics::default() {
+        tracing::warn!(
+            event = "config.unheeded",
+            key = "metrics",
+            "it is configured, and this version does not heed it yet"
+        );
     }
 }

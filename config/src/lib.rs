@@ -40,4 +40,5 @@ pub use settings::{
     Config, DEFAULT_TRANSPORT, Directory, Identity, Listen, Log, Metrics, Move, Peer, PeerKey,
     Period, Rates, Throttle,
 };
+pub use text::parse_rate;
 pub use text::{LogFormat, OnConflict, Progress, Right, TimeOfDay};

@@ -12,6 +12,7 @@ use crate::nearest::{listed, nearest};
 use crate::place::{NAME, shown};
 
 pub(crate) use network::{ListenAddress, PushUrl, TransportName};
+pub use number::parse_rate;
 pub(crate) use number::{Rate, Retries};
 pub(crate) use rights::Control;
 pub use rights::Right;

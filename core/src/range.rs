@@ -74,12 +74,20 @@ impl ByteRange {
     /// The range cut into consecutive pieces of at most `len` bytes, each but the first beginning
     /// at a multiple of `len`. A `len` of 0 counts as 1.
     pub fn pieces(self, len: u64) -> impl Iterator<Item = Self> + Send {
-        let len = len.max(1);
+        self.pieces_by(move || len)
+    }
+
+    /// The same, where `len` is asked for each piece anew.
+    pub fn pieces_by(
+        self,
+        mut len: impl FnMut() -> u64 + Send,
+    ) -> impl Iterator<Item = Self> + Send {
         let mut start = self.start;
         std::iter::from_fn(move || {
             if start >= self.end {
                 return None;
             }
+            let len = len().max(1);
             let end = (start - start % len).saturating_add(len).min(self.end);
             let piece = Self { start, end };
             start = end;
@@ -210,6 +218,20 @@ mod tests {
         let pieces: Vec<_> = range(10, 35).pieces(16).collect();
         assert_eq!(pieces, [range(10, 16), range(16, 32), range(32, 35)]);
         assert_eq!(range(5, 5).pieces(16).count(), 0);
+        let mut lens = [16, 4, 8].into_iter().cycle();
+        let pieces: Vec<_> = range(10, 35)
+            .pieces_by(|| lens.next().unwrap_or(1))
+            .collect();
+        assert_eq!(
+            pieces,
+            [
+                range(10, 16),
+                range(16, 20),
+                range(20, 24),
+                range(24, 32),
+                range(32, 35)
+            ]
+        );
     }
 
     proptest! {

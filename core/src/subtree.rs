@@ -279,6 +279,10 @@ impl Service for Subtree {
         let config = self.inner.configure(config).await;
         config.map_err(|error| self.outward(error))
     }
+
+    fn block_size(&self) -> u64 {
+        self.inner.block_size()
+    }
 }
 
 impl fmt::Debug for Subtree {

@@ -12,6 +12,7 @@ use crate::network::Network;
 
 mod check;
 mod keygen;
+mod limit;
 mod list;
 mod transfer;
 mod transports;
@@ -32,6 +33,7 @@ pub(crate) async fn run(
         Command::Copy(arguments) => transfer::run(Mode::Copy, arguments, config, &network()?).await,
         Command::Verify(arguments) => verify::run(arguments, config, &network()?).await,
         Command::List(arguments) => list::run(arguments, config, &network()?).await,
+        Command::Limit(arguments) => limit::run(arguments, config, &network()?).await,
         Command::Keygen(arguments) => keygen::run(arguments, config),
         Command::Check => check::run(config, transports).await,
         Command::Transports => {

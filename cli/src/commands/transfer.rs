@@ -3,18 +3,20 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use realize_config::Config;
+use realize_config::{Config, Rates};
 use realize_core::Error;
 use realize_core::engine::{
     Broken, Event, Filter, Mode, MoveOptions, Observer, OnConflict, Report, Stopped, move_files,
     preview_files,
 };
+use realize_rpc::Limits;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::MoveArguments;
 use crate::ends::{Destination, Source, ends};
 use crate::exit::{Exit, Interruption, of_report};
+use crate::limits::MoverLimits;
 use crate::network::Network;
 use crate::output::files::{JsonFiles, LineFiles, Words, json_summary};
 use crate::output::{progress, summary};
@@ -28,7 +30,17 @@ pub(crate) async fn run(
 ) -> Result<(), Exit> {
     let (source, destination) = ends(&arguments.ends, config, network)?;
     let options = options(mode, config)?;
+    let is_limited = config.throttle.rates != Rates::default();
+    if is_limited && !source.is_connected() && !destination.is_connected() {
+        tracing::warn!(
+            event = "limit.unheeded",
+            "both ends are on this machine, and no connection is between them that could be \
+             limited: `--transport channel` makes one"
+        );
+    }
+    let limits = MoverLimits::new(config, source.peer(), destination.peer());
     let transfer = Transfer {
+        limits,
         source,
         destination,
         options,
@@ -75,6 +87,7 @@ fn holder() -> String {
 struct Transfer<'a> {
     source: Source,
     destination: Destination,
+    limits: MoverLimits,
     options: MoveOptions,
     config: &'a Config,
     quiet: bool,
@@ -97,7 +110,7 @@ impl Transfer<'_> {
         let started = Instant::now();
         let source = self.source.open().await?;
         let destination = if self.destination.exists() {
-            Some(self.destination.open().await?)
+            Some(self.destination.open(Limits::default()).await?)
         } else {
             None
         };
@@ -176,7 +189,10 @@ impl Transfer<'_> {
     async fn attempt(&self, cancel: &CancellationToken) -> Result<Report, Broken> {
         let opening = async {
             let source = self.source.open().await?;
-            let destination = self.destination.open().await?;
+            let destination = self.destination.open(self.limits.to_destination()).await?;
+            let rates = self.config.throttle.rates;
+            let ends = (&*source.service, &*destination.service);
+            self.limits.apply(rates, ends.0, ends.1).await?;
             Ok::<_, Error>((source, destination))
         };
         let (source, destination) = tokio::select! {

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use realize_config::Config;
 use realize_core::engine::{Mode, verify_files};
+use realize_rpc::Limits;
 
 use super::transfer::options;
 use crate::args::VerifyArguments;
@@ -28,7 +29,10 @@ pub(crate) async fn run(
     let mut options = options(Mode::Copy, config)?;
     // Whatever its age, a file can be compared.
     options.min_age = std::time::Duration::ZERO;
-    let (from, to) = (source.open().await?, destination.open().await?);
+    let (from, to) = (
+        source.open().await?,
+        destination.open(Limits::default()).await?,
+    );
     options.within.clone_from(&from.within);
     let started = Instant::now();
     let report = if section.json {

@@ -1,22 +1,26 @@
 //! The directories that are served, and what each peer may do in them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
-use realize_config::Config;
+use realize_config::{Config, Rates};
 use realize_core::access::{AccessPolicy, Grant, Guarded, InvalidPolicy, Right};
 use realize_core::error::{Error, ErrorKind, Result};
 use realize_core::path::Escaped;
 use realize_core::transport::PeerId;
 use realize_core::{LocalOptions, LocalService};
-use realize_rpc::{Directories, MAX_GRANTS, Opened};
+use realize_rpc::{Directories, InForce, LimitChange, MAX_GRANTS, Opened};
+
+use crate::limits::ServedLimits;
 
 /// What is served, to whom.
 #[derive(Debug, Default)]
 pub(super) struct Served {
     policy: AccessPolicy,
+    /// How fast.
+    pub(super) limits: ServedLimits,
     current: RwLock<Current>,
 }
 
@@ -26,6 +30,8 @@ struct Current {
     paths: BTreeMap<String, PathBuf>,
     /// What this machine calls each peer.
     names: HashMap<PeerId, String>,
+    /// Who may change the limits that hold in all.
+    controllers: HashSet<PeerId>,
 }
 
 impl Served {
@@ -46,6 +52,8 @@ impl Served {
             })
         });
         self.policy.replace(grants)?;
+        self.limits.replace(config, peers);
+        self.limits.set_total(config.throttle.rates);
         let paths = config.directories.iter();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current {
             paths: paths
@@ -54,6 +62,11 @@ impl Served {
             names: peers
                 .iter()
                 .map(|(name, id)| (id.clone(), name.clone()))
+                .collect(),
+            controllers: peers
+                .iter()
+                .filter(|(name, _)| config.peers.get(*name).is_some_and(|peer| peer.control))
+                .map(|(_, id)| id.clone())
                 .collect(),
         };
         Ok(())
@@ -116,7 +129,29 @@ impl Directories for Served {
         Ok(Opened {
             service: Arc::new(guarded),
             grants: rights.iter().map(|right| right.to_string()).collect(),
+            peer: self.name(peer).unwrap_or_else(|| peer.to_string()),
+            limits: self.limits.of(peer),
         })
+    }
+
+    fn limits(&self, peer: &PeerId, change: LimitChange) -> Result<InForce> {
+        if !self.current().controllers.contains(peer) {
+            let name = self.name(peer);
+            tracing::warn!(
+                event = "access.denied",
+                peer = name.as_deref().unwrap_or(peer.as_str()),
+                operation = "limit"
+            );
+            let what = "this machine may not change the limits there: it lacks the right control";
+            return Err(Error::new(ErrorKind::Forbidden, what));
+        }
+        let total = self.limits.total();
+        self.limits.set_total(Rates {
+            up: change.up.of(total.up),
+            down: change.down.of(total.down),
+        });
+        let Rates { up, down } = self.limits.total();
+        Ok(InForce { up, down })
     }
 
     fn overview(&self, peer: &PeerId) -> Vec<String> {

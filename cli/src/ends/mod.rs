@@ -6,7 +6,7 @@ use std::sync::Arc;
 use realize_config::Config;
 use realize_core::transport::Transport;
 use realize_core::{Error, LocalService, RelPath, Service};
-use realize_rpc::Client;
+use realize_rpc::{Client, Limits};
 
 use crate::args::Ends;
 use crate::exit::Exit;
@@ -57,6 +57,7 @@ impl Opened {
         service: LocalService,
         within: Option<RelPath>,
         in_process: &InProcess,
+        limits: Limits,
     ) -> Result<Self, Error> {
         let service = Arc::new(service);
         let Some(transport) = in_process else {
@@ -67,7 +68,7 @@ impl Opened {
                 serving: None,
             });
         };
-        let (client, serving) = through(Arc::clone(transport), name, service).await?;
+        let (client, serving) = through(Arc::clone(transport), name, service, limits).await?;
         let client = Arc::new(client);
         Ok(Self {
             service: Arc::clone(&client) as _,
@@ -114,10 +115,24 @@ impl Source {
         match self {
             Self::Here(source, in_process) => {
                 let within = source.within.clone();
-                Opened::here("source", source.open()?, within, in_process).await
+                let limits = Limits::default();
+                Opened::here("source", source.open()?, within, in_process, limits).await
             }
             Self::There(remote) => remote.open_either().await,
         }
+    }
+
+    /// The peer that it is on.
+    pub(crate) fn peer(&self) -> Option<&str> {
+        match self {
+            Self::Here(..) => None,
+            Self::There(remote) => Some(remote.peer()),
+        }
+    }
+
+    /// Whether what comes from there comes over connections.
+    pub(crate) fn is_connected(&self) -> bool {
+        !matches!(self, Self::Here(_, None))
     }
 }
 
@@ -146,14 +161,29 @@ impl Destination {
         }
     }
 
-    /// Opens it; a local one that does not exist is made first.
-    pub(crate) async fn open(&self) -> Result<Opened, Error> {
+    /// Opens it; a local one that does not exist is made first. What is sent to it goes as fast as
+    /// `limits` say, if it is sent over connections.
+    pub(crate) async fn open(&self, limits: Limits) -> Result<Opened, Error> {
         match self {
             Self::Here(destination, in_process) => {
-                Opened::here("destination", destination.open()?, None, in_process).await
+                let local = destination.open()?;
+                Opened::here("destination", local, None, in_process, limits).await
             }
-            Self::There(remote) => remote.open().await,
+            Self::There(remote) => remote.open(limits).await,
         }
+    }
+
+    /// The peer that it is on.
+    pub(crate) fn peer(&self) -> Option<&str> {
+        match self {
+            Self::Here(..) => None,
+            Self::There(remote) => Some(remote.peer()),
+        }
+    }
+
+    /// Whether what goes there goes over connections.
+    pub(crate) fn is_connected(&self) -> bool {
+        !matches!(self, Self::Here(_, None))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use realize_core::entry::{Entry, EntryKind};
 use realize_core::service::List;
 use realize_core::{Error, ErrorKind, RelPath, Service, Subtree};
-use realize_rpc::{Client, Remote};
+use realize_rpc::{Client, Limits, Remote};
 
 use super::Opened;
 use crate::exit::Exit;
@@ -27,15 +27,24 @@ impl RemoteEnd {
         })
     }
 
-    async fn connect(&self) -> Result<(Arc<Client>, Arc<dyn Service>), Error> {
-        let client = Arc::new(Client::connect(self.remote.clone()).await?);
+    /// The name of the peer.
+    pub(super) fn peer(&self) -> &str {
+        &self.remote.name
+    }
+
+    async fn connect(&self, limits: Limits) -> Result<(Arc<Client>, Arc<dyn Service>), Error> {
+        let remote = Remote {
+            limits,
+            ..self.remote.clone()
+        };
+        let client = Arc::new(Client::connect(remote).await?);
         let service = Arc::clone(&client) as _;
         Ok((client, service))
     }
 
-    /// Opens it as a directory.
-    pub(super) async fn open(&self) -> Result<Opened, Error> {
-        let (client, mut service) = self.connect().await?;
+    /// Opens it as a directory; what is sent there goes as fast as `limits` say.
+    pub(super) async fn open(&self, limits: Limits) -> Result<Opened, Error> {
+        let (client, mut service) = self.connect(limits).await?;
         if let Some(within) = &self.within {
             service = Arc::new(Subtree::new(service, within.clone()));
         }
@@ -50,9 +59,9 @@ impl RemoteEnd {
     /// Opens it as a directory or a file, whichever it is.
     pub(super) async fn open_either(&self) -> Result<Opened, Error> {
         let Some(within) = &self.within else {
-            return self.open().await;
+            return self.open(Limits::default()).await;
         };
-        let (client, service) = self.connect().await?;
+        let (client, service) = self.connect(Limits::default()).await?;
         let (root, file) = if is_file(&*service, within).await? {
             (within.parent(), Some(within.file_name()))
         } else {

@@ -27,6 +27,16 @@ impl FromText for Rate {
     }
 }
 
+/// The limit that `text` says, in bytes per second, as the configuration has it: `512K` is 524288.
+///
+/// # Errors
+/// What was expected, as the end of a sentence.
+pub fn parse_rate(text: &str) -> Result<NonZeroU64, String> {
+    let Rate(rate) =
+        Rate::from_text(text).map_err(|more| format!("expected {}{more}", Rate::expected()))?;
+    Ok(rate)
+}
+
 /// How often something is tried again.
 #[derive(Debug)]
 pub(crate) struct Retries(pub(crate) u32);

@@ -275,6 +275,10 @@ impl Service for Guarded {
         self.check_any("configure")?;
         self.inner.configure(config).await
     }
+
+    fn block_size(&self) -> u64 {
+        self.inner.block_size()
+    }
 }
 
 /// What it takes to patch from `basis`: what is copied from a final file, or compared with it,

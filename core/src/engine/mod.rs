@@ -42,6 +42,8 @@ pub use verify::{VerifyReport, verify_files};
 use plan::{Choice, Item, Step};
 use units::{Unit, Units};
 
+/// How many blocks of content a batch of small files holds at most.
+const BATCH_BLOCKS: u64 = 4;
 /// How many units of work (a batch, or a large file) are under way at once.
 const MAX_UNITS: usize = 3;
 
@@ -124,6 +126,11 @@ impl Run {
         self.options.mode == Mode::Move
     }
 
+    /// The size of block that suits both ways.
+    fn block_size(&self) -> u64 {
+        self.source.block_size().min(self.destination.block_size())
+    }
+
     async fn claim(&self) -> Result<()> {
         let role = if self.is_move() {
             Role::Source
@@ -188,7 +195,7 @@ impl Run {
                 .plan_all(items)
                 .await?
                 .into_iter()
-                .flat_map(|step| units.add(step))
+                .flat_map(|step| units.add(step, self.block_size() * BATCH_BLOCKS))
             {
                 self.start(&mut tasks, unit).await?;
             }

@@ -23,8 +23,8 @@ const READS: usize = 4;
 const SENDS: usize = 12;
 /// How often a file is sent when what arrives is not what was sent.
 const MAX_ATTEMPTS: u32 = 2;
-/// How much of the source one diff looks at.
-const DIFF_RANGE: u64 = 4 << 20;
+/// How many blocks of the source one diff looks at.
+const DIFF_BLOCKS: u64 = 4;
 /// How far around the expected place in the basis a diff looks.
 const DIFF_SLACK: u64 = 1 << 20;
 /// The size of a block where a partial is compared in place.
@@ -137,19 +137,21 @@ impl Run {
         mut hasher: Option<&mut TreeHasher>,
         range: ByteRange,
     ) -> Result<()> {
-        let reads = range.pieces(MAX_BLOCK).map(|piece| async move {
-            let read = Read {
-                path: item.entry.path.clone(),
-                version: item.entry.version.clone(),
-                range: piece,
-            };
-            let block = self.source.read(read).await?;
-            if block.len() == piece.len() {
-                Ok((piece, block))
-            } else {
-                Err(shorter())
-            }
-        });
+        let reads = range
+            .pieces_by(|| self.block_size())
+            .map(|piece| async move {
+                let read = Read {
+                    path: item.entry.path.clone(),
+                    version: item.entry.version.clone(),
+                    range: piece,
+                };
+                let block = self.source.read(read).await?;
+                if block.len() == piece.len() {
+                    Ok((piece, block))
+                } else {
+                    Err(shorter())
+                }
+            });
         let mut reads = stream::iter(reads).buffered(READS);
         let mut sends: FuturesUnordered<BoxFuture<'_, Result<()>>> = FuturesUnordered::new();
         loop {
@@ -232,7 +234,7 @@ impl Run {
         hasher: &mut TreeHasher,
         range: ByteRange,
     ) -> Result<Option<ByteRange>> {
-        for piece in range.pieces(DIFF_RANGE) {
+        for piece in range.pieces_by(|| self.block_size() * DIFF_BLOCKS) {
             let signature = SignatureRequest {
                 target: target(item),
                 basis: patching.basis.clone(),

@@ -33,13 +33,15 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// Adds a step; answers the units that are full.
-    pub(super) fn add(&mut self, (item, step): (Item, Step)) -> Option<Unit> {
+    /// Adds a step; answers the unit that is full. Small files travel together up to `most` bytes, if
+    /// that is less than what else bounds them.
+    pub(super) fn add(&mut self, (item, step): (Item, Step), most: u64) -> Option<Unit> {
         let size = item.entry.size;
         match step {
             Step::Put(expect) => {
+                let bytes = self.put_bytes.saturating_add(size);
                 let full = self.puts.len() >= MAX_FILES
-                    || (!self.puts.is_empty() && self.put_bytes.saturating_add(size) > MAX_BYTES);
+                    || (!self.puts.is_empty() && bytes > MAX_BYTES.min(most));
                 let unit = full.then(|| self.take_puts());
                 self.put_bytes = self.put_bytes.saturating_add(size);
                 self.puts.push((item, expect));

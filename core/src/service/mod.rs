@@ -30,7 +30,7 @@ pub use finish::{
 };
 pub use listing::{Cursor, List, ListFailure, Page};
 pub use offer::{Answer, Arrived, Offer, Present, PresentKind};
-pub use run::{Claim, Config, Ending, Role, RunId};
+pub use run::{Claim, Config, Ending, MIN_BLOCK, Role, RunId, block_size_at};
 
 /// The most bytes that one read, send or patch carries.
 pub const MAX_BLOCK: u64 = 1 << 20;
@@ -130,6 +130,14 @@ pub trait Service: Send + Sync {
     /// `InUse`; `Conflict` for a directory that is not empty.
     async fn delete(&self, deletes: Vec<Delete>) -> Result<Vec<Result<()>>>;
 
-    /// Sets what holds for this peer's session and answers what is in force from now on.
+    /// Sets what holds for this peer's session and answers what is in force from now on: the lower
+    /// of what was asked and what is allowed to the peer. Setting nothing lifts what was set. Errors:
+    /// `Forbidden` for whoever may do nothing here.
     async fn configure(&self, config: Config) -> Result<Config>;
+
+    /// The size of block that suits the way to this service now, in bytes: [`MAX_BLOCK`], or less
+    /// where a limit is in force ([`block_size_at`]). Batches are to hold a few blocks.
+    fn block_size(&self) -> u64 {
+        MAX_BLOCK
+    }
 }

@@ -82,4 +82,21 @@ pub struct Claim {
 pub struct Config {
     /// How fast this service sends to the peer at most, in bytes per second; `None` is no limit.
     pub send_rate: Option<NonZeroU64>,
+    /// In an answer, how fast this service is willing to receive, likewise: a peer keeps to it. It is
+    /// not the peer's to set.
+    pub receive_rate: Option<NonZeroU64>,
 }
+
+/// The size of block that suits a rate, in bytes: about 250 ms of it, a power of two from
+/// [`MIN_BLOCK`] to [`MAX_BLOCK`](super::MAX_BLOCK). So what is urgent does not wait for long behind
+/// what is bulky.
+pub fn block_size_at(rate: Option<NonZeroU64>) -> u64 {
+    let Some(rate) = rate else {
+        return super::MAX_BLOCK;
+    };
+    let quarter = (rate.get() / 4).clamp(MIN_BLOCK, super::MAX_BLOCK);
+    1 << quarter.ilog2()
+}
+
+/// The smallest block that [`block_size_at`] finds, in bytes.
+pub const MIN_BLOCK: u64 = 16 << 10;

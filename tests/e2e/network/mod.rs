@@ -9,6 +9,7 @@ mod cut;
 mod documents;
 mod keys;
 mod killed;
+mod limits;
 mod machines;
 mod memory;
 mod middle;

@@ -93,6 +93,8 @@ fn hello(directory: &str) -> Vec<u8> {
         body.push(u8::try_from(text.len()).unwrap());
         body.extend(text.as_bytes());
     }
+    // It does not ask for limits.
+    body.push(0);
     let len = u16::try_from(body.len()).unwrap();
     [HELLO, &len.to_be_bytes(), &body].concat()
 }

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
+use crate::limits::{InForce, LimitChange};
 use crate::wire::{self, Bounded};
 
 /// What a connection begins with.
@@ -44,9 +45,12 @@ pub(crate) struct ClientHello {
     pub(crate) features: u64,
     /// The program and its version, for logs.
     pub(crate) program: String,
-    /// The directory that it is about; none where the client only asks what it may do, and nothing
-    /// follows the answer.
+    /// The directory that it is about; none where the client only asks, and nothing follows the
+    /// answer.
     pub(crate) directory: String,
+    /// Where it only asks: for the limits of the daemon, and what is to become of them. None where
+    /// it asks what it may do.
+    pub(crate) limits: Option<LimitChange>,
 }
 
 /// What a server answers.
@@ -67,6 +71,17 @@ pub(crate) enum Outcome {
     Welcome(Bounded<String, MAX_GRANTS>),
     /// Why there is none.
     Refused(wire::Error),
+    /// The limits in force, for a client that asks for them.
+    Limits(InForce),
+}
+
+/// What a server lets a client have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Granted {
+    /// What it may do in the directory, or where it may do what, in words for people.
+    Rights(Vec<String>),
+    /// The limits in force.
+    Limits(InForce),
 }
 
 impl ClientHello {
@@ -79,7 +94,7 @@ impl ServerHello {
     fn is_bounded(&self) -> bool {
         let grants = match &self.outcome {
             Outcome::Welcome(grants) => grants.0.as_slice(),
-            Outcome::Refused(_) => &[],
+            Outcome::Refused(_) | Outcome::Limits(_) => &[],
         };
         self.program.len() <= MAX_TEXT
             && grants.len() <= MAX_GRANTS
@@ -92,7 +107,7 @@ pub(crate) fn program() -> String {
     concat!("realize ", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-/// Says hello as a client; answers what the server lets it do. Cancel safe as the stream is given up with it.
+/// Says hello as a client; answers what the server lets it have. Cancel safe as the stream is given up with it.
 ///
 /// # Errors
 /// What the server gave as a reason; `Protocol` where no realize, or another version, is there;
@@ -100,7 +115,7 @@ pub(crate) fn program() -> String {
 pub(crate) async fn greet(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     hello: &ClientHello,
-) -> Result<Vec<String>> {
+) -> Result<Granted> {
     // A peer that refuses this machine may be gone before it could be written to: what it said
     // before it went is the better reason.
     let sent = send(stream, hello).await;
@@ -117,7 +132,8 @@ pub(crate) async fn greet(
         return Err(protocol("the answer to hello is longer than it may be"));
     }
     match answer.outcome {
-        Outcome::Welcome(grants) => Ok(grants.0),
+        Outcome::Welcome(grants) => Ok(Granted::Rights(grants.0)),
+        Outcome::Limits(limits) => Ok(Granted::Limits(limits)),
         Outcome::Refused(error) => {
             let unreadable = |violation| protocol("a refusal that is none").because(violation);
             Err(Error::try_from(error).unwrap_or_else(unreadable))
@@ -151,13 +167,14 @@ pub(crate) async fn listen(
 /// The stream's.
 pub(crate) async fn answer(
     stream: &mut (impl AsyncWrite + Unpin),
-    outcome: Result<Vec<String>>,
+    outcome: Result<Granted>,
 ) -> io::Result<()> {
     let hello = ServerHello {
         features: 0,
         program: program(),
         outcome: match outcome {
-            Ok(grants) => Outcome::Welcome(Bounded(grants)),
+            Ok(Granted::Rights(grants)) => Outcome::Welcome(Bounded(grants)),
+            Ok(Granted::Limits(limits)) => Outcome::Limits(limits),
             Err(error) => Outcome::Refused(error.into()),
         },
     };

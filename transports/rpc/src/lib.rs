@@ -6,7 +6,7 @@
 //! between tarpc makes calls and answers of the service's operations (`protocol`), which travel as
 //! messages of a format of their own (`wire`) in frames that carry bulk bytes as they are
 //! (`frame`), after a hello that tells versions apart (`hello`). A connection is kept and watched
-//! by two tasks (`link`).
+//! by two tasks (`link`), and goes as fast as its `limits` allow.
 //!
 //! Nothing in here knows which transport it is, or what a directory is made of.
 
@@ -14,6 +14,7 @@ mod budget;
 mod client;
 mod frame;
 mod hello;
+mod limits;
 mod link;
 mod protocol;
 mod queues;
@@ -22,6 +23,7 @@ mod wire;
 
 pub use client::{Client, Remote};
 pub use hello::MAX_GRANTS;
+pub use limits::{Change, InForce, LimitChange, Limits};
 pub use server::{Directories, Opened, Server};
 
 #[cfg(test)]

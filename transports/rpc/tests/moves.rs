@@ -21,7 +21,7 @@ use realize_core::entry::Version;
 use realize_core::service::{Claim, List, Read, Role, RunId};
 use realize_core::transport::{Connection, Endpoint, Listener, PeerId, Transport, TransportError};
 use realize_core::{Error, ErrorKind, LocalOptions, LocalService, RelPath, Result, Service};
-use realize_rpc::{Client, Directories, Opened, Remote, Server};
+use realize_rpc::{Client, Directories, InForce, LimitChange, Limits, Opened, Remote, Server};
 use tokio_util::sync::CancellationToken;
 
 /// Serves one directory under one name.
@@ -44,7 +44,13 @@ impl Directories for One {
         Ok(Opened {
             service: Arc::new(LocalService::open(&self.0, options)?),
             grants: vec!["list".to_owned()],
+            peer: "cam".to_owned(),
+            limits: Limits::default(),
         })
+    }
+
+    fn limits(&self, _: &PeerId, _: LimitChange) -> Result<InForce> {
+        Err(Error::new(ErrorKind::Forbidden, "not this peer's to know"))
     }
 
     fn overview(&self, peer: &PeerId) -> Vec<String> {
@@ -124,6 +130,7 @@ async fn connect(transport: &Arc<Counted>, directory: &str) -> Result<Client> {
         transport,
         endpoint: Endpoint::new("nas").unwrap(),
         directory: directory.to_owned(),
+        limits: Limits::default(),
     })
     .await
 }

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use realize_core::engine::{Mode, MoveOptions, Report, move_files};
 use realize_core::transport::{Endpoint, Listener, PeerId, Transport};
 use realize_core::{Error, ErrorKind, LocalOptions, LocalService, Service};
-use realize_rpc::{Client, Directories, Opened, Remote, Server};
+use realize_rpc::{Client, Directories, InForce, LimitChange, Limits, Opened, Remote, Server};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -48,7 +48,13 @@ impl Directories for One {
         Ok(Opened {
             service: Arc::new(LocalService::open(&self.0, options)?),
             grants: Vec::new(),
+            peer: "cam".to_owned(),
+            limits: Limits::default(),
         })
+    }
+
+    fn limits(&self, _: &PeerId, _: LimitChange) -> realize_core::Result<InForce> {
+        Err(Error::new(ErrorKind::Forbidden, "not this peer's to know"))
     }
 
     fn overview(&self, _peer: &PeerId) -> Vec<String> {
@@ -103,6 +109,7 @@ pub(super) async fn carry(
         transport,
         endpoint: at.clone(),
         directory: DIRECTORY.to_owned(),
+        limits: Limits::default(),
     });
     let client = Arc::new(client.await.during("connecting")?);
     let local = LocalService::open(here, LocalOptions::default()).during("opening a directory")?;

@@ -7,6 +7,7 @@
 //! files connects again and goes on where it was.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::hello::{self, ClientHello, SessionId};
+use crate::hello::{self, ClientHello, Granted, SessionId};
+use crate::limits::{InForce, LimitChange, Limits, Passed};
 use crate::protocol::RealizeServiceClient;
 use crate::wire::Violation;
 
@@ -52,6 +54,8 @@ pub struct Remote {
     pub endpoint: Endpoint,
     /// Which of its directories is meant, by the name that the peer gives it; at most 256 bytes.
     pub directory: String,
+    /// How fast the connections with it go; all lanes share them.
+    pub limits: Limits,
 }
 
 /// What a call weighs.
@@ -82,6 +86,8 @@ struct Lanes {
     tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Set when further lanes are being made.
     widened: Mutex<bool>,
+    /// How fast the peer sends at most, as it answered last, in bytes per second; 0 is no limit.
+    peer_rate: AtomicU64,
     /// Cancelled when the client is gone.
     closing: CancellationToken,
 }
@@ -109,6 +115,7 @@ impl Client {
             over: Mutex::default(),
             tasks: Mutex::default(),
             widened: Mutex::default(),
+            peer_rate: AtomicU64::new(0),
             closing: CancellationToken::new(),
         });
         let grants = lanes.dial(true).await?;
@@ -121,9 +128,29 @@ impl Client {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn ask(remote: &Remote) -> Result<Vec<String>> {
+        match Self::ask_for(remote, None).await? {
+            Granted::Rights(rights) => Ok(rights),
+            Granted::Limits(_) => Err(unasked()),
+        }
+    }
+
+    /// Asks a peer for the limits that hold for all that it sends and receives, and changes them;
+    /// the remote's directory is of no concern. Answers what is in force from then on. Cancel safe,
+    /// but for whether they were changed.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect); `Forbidden` too if they are not this machine's to know.
+    pub async fn limits(remote: &Remote, change: LimitChange) -> Result<InForce> {
+        match Self::ask_for(remote, Some(change)).await? {
+            Granted::Limits(limits) => Ok(limits),
+            Granted::Rights(_) => Err(unasked()),
+        }
+    }
+
+    async fn ask_for(remote: &Remote, limits: Option<LimitChange>) -> Result<Granted> {
         let asking = async {
-            let (_, grants) = greet(remote, SessionId::default(), true, "").await?;
-            Ok(grants)
+            let (_, granted) = greet(remote, SessionId::default(), true, "", limits).await?;
+            Ok(granted)
         };
         within_time(remote, asking).await
     }
@@ -221,8 +248,11 @@ impl Lanes {
     /// Makes a lane; answers what the peer grants.
     async fn dial(self: &Arc<Self>, first: bool) -> Result<Vec<String>> {
         let directory = &self.remote.directory;
-        let greeted = greet(&self.remote, self.session, first, directory);
-        let (connection, grants) = within_time(&self.remote, greeted).await?;
+        let greeted = greet(&self.remote, self.session, first, directory, None);
+        let (connection, granted) = within_time(&self.remote, greeted).await?;
+        let Granted::Rights(grants) = granted else {
+            return Err(unasked());
+        };
         let mut alive = self.alive.write().unwrap_or_else(PoisonError::into_inner);
         // The end of the last lane was the end of the client.
         if !first && !alive.iter().any(|lane| lane.is_alive()) {
@@ -292,24 +322,35 @@ impl Lanes {
     }
 }
 
+/// That the answer to hello is none to what was asked.
+fn unasked() -> Error {
+    let what = "the answer to hello is none to what was asked";
+    Error::new(ErrorKind::Protocol, what)
+}
+
 /// Dials a peer and says hello.
 async fn greet(
     remote: &Remote,
     session: SessionId,
     first: bool,
     directory: &str,
-) -> Result<(Connection, Vec<String>)> {
+    limits: Option<LimitChange>,
+) -> Result<(Connection, Granted)> {
     let dialled = remote.transport.dial(&remote.endpoint, &remote.peer).await;
     let mut connection = dialled.map_err(dialling)?;
+    let passed = Passed::default();
+    passed.add(&remote.limits);
+    connection.stream = passed.hold(connection.stream);
     let hello = ClientHello {
         session,
         first,
         features: 0,
         program: hello::program(),
         directory: directory.to_owned(),
+        limits,
     };
-    let grants = hello::greet(&mut connection.stream, &hello).await?;
-    Ok((connection, grants))
+    let granted = hello::greet(&mut connection.stream, &hello).await?;
+    Ok((connection, granted))
 }
 
 /// Bounds the time that connecting takes, and says in its errors to whom.
@@ -343,8 +384,12 @@ async fn tend(lanes: Weak<Lanes>) {
             futures::future::select_all(ends).await;
             continue;
         }
-        // All that are missing at once: over a long way each takes several times its delay.
-        let missing = lanes.wanted.get() - alive.len();
+        // All that are missing at once: over a long way each takes several times its delay. While
+        // they cannot be had, one.
+        let missing = match pause == REDIAL.0 {
+            true => lanes.wanted.get() - alive.len(),
+            false => 1,
+        };
         drop(alive);
         let dials = (0..missing).map(|_| lanes.dial(false));
         let failed = futures::future::join_all(dials).await.into_iter();

@@ -1,5 +1,7 @@
 //! The calls of a [`Service`], each as one call of the peer.
 
+use std::num::NonZeroU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -10,10 +12,11 @@ use realize_core::hash::RangeHash;
 use realize_core::service::{
     Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
     MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, SendBlock, Service,
-    SignatureRequest,
+    SignatureRequest, block_size_at,
 };
 
 use super::{Client, Kind};
+use crate::limits::lowest;
 use crate::protocol::{RealizeServiceClient as Rpc, context};
 
 /// How long a call may go without a byte being moved over its connection: what a disk takes for
@@ -177,6 +180,15 @@ impl Service for Client {
 
     async fn configure(&self, config: Config) -> Result<Config> {
         let call = |rpc: Rpc, config| async move { rpc.configure(context(), config).await };
-        self.call(Kind::Urgent, PATIENCE, config, call).await
+        let answer: Config = self.call(Kind::Urgent, PATIENCE, config, call).await?;
+        let rate = answer.send_rate.map_or(0, NonZeroU64::get);
+        self.lanes.peer_rate.store(rate, Ordering::Relaxed);
+        Ok(answer)
+    }
+
+    fn block_size(&self) -> u64 {
+        let rate = NonZeroU64::new(self.lanes.peer_rate.load(Ordering::Relaxed));
+        let ours = lowest(&self.lanes.remote.limits.send);
+        block_size_at(rate.into_iter().chain(ours).min())
     }
 }

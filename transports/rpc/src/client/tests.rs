@@ -50,7 +50,9 @@ async fn both(lanes: usize) -> Both {
 async fn welcome(dialled: &mut UnboundedReceiver<DuplexStream>) -> DuplexStream {
     let mut far = dialled.recv().await.unwrap();
     hello::listen(&mut far).await.unwrap();
-    hello::answer(&mut far, Ok(Vec::new())).await.unwrap();
+    hello::answer(&mut far, Ok(hello::Granted::Rights(Vec::new())))
+        .await
+        .unwrap();
     far
 }
 

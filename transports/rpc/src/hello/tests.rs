@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -7,6 +8,7 @@ use rstest::rstest;
 use tokio::io::duplex;
 
 use super::*;
+use crate::limits::Change;
 use crate::tests::doubles::LONG;
 
 fn hello() -> ClientHello {
@@ -16,6 +18,7 @@ fn hello() -> ClientHello {
         features: 3,
         program: "p".to_owned(),
         directory: "inbox".to_owned(),
+        limits: None,
     }
 }
 
@@ -42,7 +45,7 @@ async fn listened(bytes: &[u8]) -> (Result<ClientHello>, Vec<u8>) {
 }
 
 /// What a client makes of an answer of these bytes.
-async fn greeted(bytes: &[u8]) -> Result<Vec<String>> {
+async fn greeted(bytes: &[u8]) -> Result<Granted> {
     let (mut near, mut far) = duplex(1 << 17);
     far.write_all(bytes).await.unwrap();
     far.shutdown().await.unwrap();
@@ -61,14 +64,38 @@ fn welcome(grants: Vec<String>) -> ServerHello {
 
 #[tokio::test]
 async fn the_bytes_of_both_hellos_stay() {
-    let mut expected = b"realize\0\x00\x01\x00\x1a".to_vec();
+    let mut expected = b"realize\0\x00\x01\x00\x1b".to_vec();
     expected.extend([7; 16]);
-    expected.extend(b"\x01\x03\x01p\x05inbox");
+    expected.extend(b"\x01\x03\x01p\x05inbox\x00");
     assert_eq!(sent(&hello()).await, expected);
 
     let grants = vec!["list".to_owned(), "read".to_owned()];
     let expected = b"realize\0\x00\x01\x00\x0f\x00\x01q\x00\x02\x04list\x04read";
     assert_eq!(sent(&welcome(grants)).await, expected);
+
+    let limits = InForce {
+        up: NonZeroU64::new(300),
+        down: None,
+    };
+    let limits = ServerHello {
+        features: 0,
+        program: "q".to_owned(),
+        outcome: Outcome::Limits(limits),
+    };
+    let expected = b"realize\0\x00\x01\x00\x08\x00\x01q\x02\x01\xac\x02\x00";
+    assert_eq!(sent(&limits).await, expected);
+    let asking = ClientHello {
+        directory: String::new(),
+        limits: Some(LimitChange {
+            up: Change::Lift,
+            down: Change::Set(NonZeroU64::MIN),
+        }),
+        ..hello()
+    };
+    let mut expected = b"realize\0\x00\x01\x00\x19".to_vec();
+    expected.extend([7; 16]);
+    expected.extend(b"\x01\x03\x01p\x00\x01\x01\x02\x01");
+    assert_eq!(sent(&asking).await, expected);
 
     let refused = ServerHello {
         features: 0,
@@ -85,11 +112,13 @@ async fn both_ends_understand_each_other() {
     let server = async {
         let heard = listen(&mut far).await.unwrap();
         assert_eq!(heard, hello());
-        answer(&mut far, Ok(vec!["list".to_owned()])).await.unwrap();
+        answer(&mut far, Ok(Granted::Rights(vec!["list".to_owned()])))
+            .await
+            .unwrap();
     };
     let said = hello();
     let (grants, ()) = tokio::join!(greet(&mut near, &said), server);
-    assert_eq!(grants.unwrap(), ["list"]);
+    assert_eq!(grants.unwrap(), Granted::Rights(vec!["list".to_owned()]));
 }
 
 #[tokio::test]
@@ -187,6 +216,7 @@ async fn the_texts_of_a_client_are_bounded(
     let long = ClientHello {
         program: "p".repeat(program),
         directory: "d".repeat(directory),
+        limits: None,
         ..hello()
     };
     let (heard, _) = listened(&sent(&long).await).await;
@@ -208,7 +238,7 @@ async fn the_texts_of_a_server_are_bounded(
 ) {
     let grants = vec!["g".repeat(len); grants];
     match greeted(&sent(&welcome(grants.clone())).await).await {
-        Ok(found) => assert!(fits && found == grants),
+        Ok(found) => assert!(fits && found == Granted::Rights(grants)),
         Err(error) => assert!(!fits && error.kind() == ErrorKind::Protocol),
     }
 }
@@ -253,9 +283,9 @@ proptest! {
     }
 
     #[test]
-    fn a_hello_with_a_byte_changed_is_a_hello_or_an_error(at in 0usize..38, to in any::<u8>()) {
+    fn a_hello_with_a_byte_changed_is_a_hello_or_an_error(at in 0usize..39, to in any::<u8>()) {
         let mut bytes = run(sent(&hello()));
-        prop_assert_eq!(bytes.len(), 38);
+        prop_assert_eq!(bytes.len(), 39);
         bytes[at] = to;
         let _ = run(listened(&bytes));
     }

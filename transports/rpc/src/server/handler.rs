@@ -46,7 +46,7 @@ impl Handler {
             Err(violation) => {
                 tracing::warn!(
                     event = "protocol.violation",
-                    peer = %self.session.peer,
+                    peer = self.session.name,
                     directory = %self.session.directory,
                     what = %chain(&violation),
                 );
@@ -210,8 +210,11 @@ impl RealizeService for Handler {
     }
 
     async fn configure(self, _: Context, config: wire::Config) -> Each<wire::Config> {
+        let session = &self.session;
         self.answer(config, |service, config| async move {
-            service.configure(config).await
+            // It says whether the peer may; how fast is sent is the connection's.
+            service.configure(config).await?;
+            Ok(session.configure(config))
         })
         .await
     }

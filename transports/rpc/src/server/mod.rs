@@ -21,7 +21,8 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budgets;
-use crate::hello::{self, ClientHello};
+use crate::hello::{self, ClientHello, Granted};
+use crate::limits::{InForce, LimitChange, Limits, Passed};
 use crate::link::{Link, State};
 use crate::protocol::RealizeService;
 use crate::queues::{MAX_CALLS, ServerQueues};
@@ -43,6 +44,10 @@ pub trait Directories: Send + Sync + std::fmt::Debug {
     /// peer's.
     async fn open(&self, peer: &PeerId, directory: &str) -> Result<Opened>;
 
+    /// Changes the limits that hold for all peers together, as `peer` asks; answers what is in force
+    /// from then on. Errors: `Forbidden` if it is not the peer's to know.
+    fn limits(&self, peer: &PeerId, change: LimitChange) -> Result<InForce>;
+
     /// What `peer` may do in which directories, in words for people: at most [`MAX_GRANTS`](crate::MAX_GRANTS) texts
     /// of at most 256 bytes.
     fn overview(&self, peer: &PeerId) -> Vec<String>;
@@ -55,6 +60,10 @@ pub struct Opened {
     /// What the peer may do, in words for people: at most [`MAX_GRANTS`](crate::MAX_GRANTS) texts of at most 256
     /// bytes.
     pub grants: Vec<String>,
+    /// What this machine calls the peer, for logs.
+    pub peer: String,
+    /// How fast the connections of the session go, besides what the peer asks for.
+    pub limits: Limits,
 }
 
 /// Serves directories over connections.
@@ -93,9 +102,9 @@ impl Server {
     /// # Errors
     /// Why it ended, unless the peer, or this server, closed it in order.
     pub async fn serve(&self, connection: Connection) -> Result<()> {
-        let Connection {
-            peer, mut stream, ..
-        } = connection;
+        let Connection { peer, stream, .. } = connection;
+        let passed = Passed::default();
+        let mut stream = passed.hold(stream);
         let state = Arc::new(State::default());
         // However it ends: whoever holds the state sees it.
         let _ended = state.end.clone().drop_guard();
@@ -105,7 +114,10 @@ impl Server {
             Err(Error::new(ErrorKind::Timeout, what))
         });
         match welcomed? {
-            Some(entered) => self.work(&entered, stream).await,
+            Some(entered) => {
+                passed.add(&entered.session.limits);
+                self.work(&entered, stream).await
+            }
             None => Ok(()),
         }
     }
@@ -120,8 +132,11 @@ impl Server {
     ) -> Result<Option<Entered<'_>>> {
         let hello = hello::listen(stream).await?;
         if hello.directory.is_empty() {
-            let overview = self.directories.overview(peer);
-            let sent = hello::answer(stream, Ok(overview)).await;
+            let answer = match hello.limits {
+                None => Ok(Granted::Rights(self.directories.overview(peer))),
+                Some(change) => self.directories.limits(peer, change).map(Granted::Limits),
+            };
+            let sent = hello::answer(stream, answer).await;
             return sent.map(|()| None).map_err(|error| hello::network(&error));
         }
         let entered = if hello.first {
@@ -131,7 +146,7 @@ impl Server {
                 .join(peer, hello.session, &hello.directory, state)
         };
         let outcome = match &entered {
-            Ok(entered) => Ok(entered.session.grants.clone()),
+            Ok(entered) => Ok(Granted::Rights(entered.session.grants.clone())),
             Err(error) => Err(error.clone()),
         };
         let sent = hello::answer(stream, outcome).await;

@@ -1,12 +1,15 @@
 //! Sessions: what all lanes of one client of one directory share.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use realize_core::Service;
 use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::service::Config;
+use realize_core::throttle::{RateLimiter, Throttle};
 use realize_core::transport::PeerId;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -14,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::{Budget, Budgets};
 use crate::client::MAX_LANES;
 use crate::hello::SessionId;
+use crate::limits::{Limits, lowest};
 use crate::link::{KEEP_ALIVE, State};
 
 use super::Opened;
@@ -55,6 +59,11 @@ pub(super) struct Session {
     pub(super) service: Arc<dyn Service>,
     pub(super) grants: Vec<String>,
     pub(super) budgets: Budgets,
+    /// What this machine calls the peer.
+    pub(super) name: String,
+    /// What all lanes pass; the first of what is sent is the one that the peer sets.
+    pub(super) limits: Limits,
+    asked: Arc<RateLimiter>,
     id: SessionId,
     lanes: Mutex<Vec<Arc<State>>>,
     /// Why it was ended from this side.
@@ -114,6 +123,27 @@ impl Session {
     pub(super) fn over(&self) -> Error {
         let ended = || Error::new(ErrorKind::Network, "the session is over");
         self.over.get().cloned().unwrap_or_else(ended)
+    }
+
+    /// Sets how fast is sent over all lanes together, as the client asks; answers what is in force
+    /// with what else limits it.
+    pub(super) fn configure(&self, asked: Config) -> Config {
+        let old = self.asked.rate();
+        self.asked.set_rate(asked.send_rate);
+        if old != asked.send_rate {
+            tracing::info!(
+                event = "limit.changed",
+                peer = self.name,
+                directory = self.directory,
+                direction = "up",
+                old = old.map(NonZeroU64::get),
+                new = asked.send_rate.map(NonZeroU64::get)
+            );
+        }
+        Config {
+            send_rate: lowest(&self.limits.send),
+            receive_rate: lowest(&self.limits.receive),
+        }
     }
 
     /// When the client was last heard, over whichever lane.
@@ -194,7 +224,13 @@ impl Sessions {
             let what = format!("this peer has {MAX_SESSIONS} sessions already");
             return Err(Error::new(ErrorKind::Busy, what));
         }
+        let asked = Arc::new(RateLimiter::new(None));
+        let mut limits = opened.limits;
+        limits.send.insert(0, Arc::clone(&asked) as _);
         let session = Arc::new(Session {
+            name: opened.peer,
+            limits,
+            asked,
             peer: peer.clone(),
             directory: directory.to_owned(),
             service: opened.service,

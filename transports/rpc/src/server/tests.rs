@@ -65,6 +65,7 @@ async fn a_client_is_told_why_there_is_no_session() {
         features: 0,
         program: String::new(),
         directory: "none".to_owned(),
+        limits: None,
     };
     let error = hello::greet(&mut raw.stream, &hello).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
@@ -81,9 +82,13 @@ async fn who_only_asks_is_answered_and_opens_nothing() {
         features: 0,
         program: String::new(),
         directory: String::new(),
+        limits: None,
     };
     let grants = hello::greet(&mut raw.stream, &hello).await.unwrap();
-    assert_eq!(grants, ["all: everything"]);
+    assert_eq!(
+        grants,
+        hello::Granted::Rights(vec!["all: everything".to_owned()])
+    );
     assert!(end(serving).await.is_ok());
     assert_eq!(doubles.opened.load(Ordering::Relaxed), 0);
 }

@@ -40,6 +40,8 @@ pub(crate) struct Claim {
 pub(crate) struct Config {
     /// In bytes per second; `None` is no limit.
     pub(crate) send_rate: Option<u64>,
+    /// Likewise.
+    pub(crate) receive_rate: Option<u64>,
 }
 
 impl From<service::Claim> for Claim {
@@ -100,6 +102,7 @@ impl From<service::Config> for Config {
     fn from(config: service::Config) -> Self {
         Self {
             send_rate: config.send_rate.map(NonZeroU64::get),
+            receive_rate: config.receive_rate.map(NonZeroU64::get),
         }
     }
 }
@@ -111,6 +114,7 @@ impl TryFrom<Config> for service::Config {
         let rate = |rate| NonZeroU64::new(rate).ok_or(Violation::Rate);
         Ok(Self {
             send_rate: config.send_rate.map(rate).transpose()?,
+            receive_rate: config.receive_rate.map(rate).transpose()?,
         })
     }
 }

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::*;
+use crate::limits::{InForce, LimitChange, Limits};
 use crate::server::{Directories, Opened};
 
 /// What has been seen of the calls of a [`Double`].
@@ -295,7 +296,13 @@ impl Directories for Doubles {
         Ok(Opened {
             service: Arc::new(service),
             grants: vec!["everything".to_owned()],
+            peer: "a peer".to_owned(),
+            limits: Limits::default(),
         })
+    }
+
+    fn limits(&self, _: &PeerId, _: LimitChange) -> Result<InForce> {
+        Err(Error::new(ErrorKind::Forbidden, "not this peer's to know"))
     }
 
     fn overview(&self, _: &PeerId) -> Vec<String> {

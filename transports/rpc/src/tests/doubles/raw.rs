@@ -8,7 +8,7 @@ use tokio::io::{DuplexStream, duplex};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::hello::{self, ClientHello};
+use crate::hello::{self, ClientHello, Granted};
 use crate::protocol::{Call, Reply, decode_reply};
 use crate::server::Server;
 
@@ -39,8 +39,12 @@ impl Raw {
             features: 0,
             program: "a test".to_owned(),
             directory: "inbox".to_owned(),
+            limits: None,
         };
-        hello::greet(&mut self.stream, &hello).await
+        match hello::greet(&mut self.stream, &hello).await? {
+            Granted::Rights(rights) => Ok(rights),
+            Granted::Limits(_) => panic!("nobody asked for limits"),
+        }
     }
 
     /// Connects and opens, or joins, a session.

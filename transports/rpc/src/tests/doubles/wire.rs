@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::*;
 use crate::client::Remote;
+use crate::limits::Limits;
 use crate::server::Server;
 
 /// A transport whose other ends are the test's.
@@ -69,6 +70,7 @@ impl Wire {
             transport: Arc::clone(self) as _,
             endpoint: Endpoint::new("there").unwrap(),
             directory: "inbox".to_owned(),
+            limits: Limits::default(),
         }
     }
 

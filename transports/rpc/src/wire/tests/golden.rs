@@ -141,7 +141,7 @@ fn the_bytes_of_deletes() {
 
 #[test]
 fn the_bytes_of_config() {
-    holds::<Config, _>(samples::config(), "01ac02", "");
+    holds::<Config, _>(samples::config(), "01ac02019003", "");
 }
 
 #[test]

@@ -285,7 +285,7 @@ fn making() -> impl Strategy<Value = Making> {
 
 proptest! {
     #[test]
-    fn runs(run: [u8; 16], holder in "\\PC{0,50}", rate: Option<NonZeroU64>) {
+    fn runs(run: [u8; 16], holder in "\\PC{0,50}", rates: [Option<NonZeroU64>; 2]) {
         use service::{Claim as CoreClaim, Ending as CoreEnding, Role as CoreRole};
         for role in [CoreRole::Source, CoreRole::Reader, CoreRole::Destination] {
             let run = RunId::from_bytes(run);
@@ -294,7 +294,8 @@ proptest! {
         for ending in [CoreEnding::Clean, CoreEnding::Done, CoreEnding::Interrupted] {
             arrives::<Ending, _>(ending)?;
         }
-        arrives::<Config, _>(service::Config { send_rate: rate })?;
+        let [send_rate, receive_rate] = rates;
+        arrives::<Config, _>(service::Config { send_rate, receive_rate })?;
     }
 
     #[test]

@@ -220,6 +220,7 @@ pub(super) fn deletes() -> Vec<Delete> {
 pub(super) fn config() -> Config {
     Config {
         send_rate: NonZeroU64::new(300),
+        receive_rate: NonZeroU64::new(400),
     }
 }
 

@@ -216,8 +216,11 @@ fn numbers_beyond_their_bounds_are_refused() {
         Signature => CoreSignature: signature [.block];
         DiffRequest => service::DiffRequest: diff_request [.signature.block];
     }
-    spoil! { corpus, [(Some(0), Violation::Rate)]; Config => service::Config: config [.send_rate] }
-    assert_eq!(corpus.cases, 8 * 2 + 4 * 4 + 4 * 2 + 3 * 4 + 1);
+    spoil! { corpus, [(Some(0), Violation::Rate)];
+        Config => service::Config: config [.send_rate];
+        Config => service::Config: config [.receive_rate];
+    }
+    assert_eq!(corpus.cases, 8 * 2 + 4 * 4 + 4 * 2 + 3 * 4 + 2);
 }
 
 #[test]

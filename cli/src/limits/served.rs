@@ -1,0 +1,58 @@
+//! The limits of a daemon.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use realize_config::{Config, Rates};
+use realize_core::transport::PeerId;
+use realize_rpc::Limits;
+
+use super::{EVERYBODY, Pair};
+
+/// What a daemon sends and receives at most: in all, and with each peer. A session keeps the limits
+/// that it began with, which change with these.
+#[derive(Debug, Default)]
+pub(crate) struct ServedLimits {
+    total: Pair,
+    peers: RwLock<HashMap<PeerId, Pair>>,
+}
+
+impl ServedLimits {
+    /// Sets what `config` says of `peers`, named as in it.
+    pub(crate) fn replace<'a>(
+        &self,
+        config: &Config,
+        peers: impl IntoIterator<Item = (&'a String, &'a PeerId)>,
+    ) {
+        let mut known = self.peers.write().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = HashMap::new();
+        for (name, id) in peers {
+            let pair = known.remove(id).unwrap_or_default();
+            let section = config.peers.get(name);
+            pair.set(name, section.map(|peer| peer.throttle).unwrap_or_default());
+            kept.insert(id.clone(), pair);
+        }
+        *known = kept;
+    }
+
+    /// Sets what holds in all.
+    pub(crate) fn set_total(&self, rates: Rates) {
+        self.total.set(EVERYBODY, rates);
+    }
+
+    /// What holds in all.
+    pub(crate) fn total(&self) -> Rates {
+        self.total.rates()
+    }
+
+    /// What the connections with `peer` pass.
+    pub(crate) fn of(&self, peer: &PeerId) -> Limits {
+        let known = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        let own = known.get(peer).into_iter();
+        let pairs: Vec<_> = own.chain([&self.total]).cloned().collect();
+        Limits {
+            send: pairs.iter().map(|pair| pair.up.clone() as _).collect(),
+            receive: pairs.iter().map(|pair| pair.down.clone() as _).collect(),
+        }
+    }
+}
