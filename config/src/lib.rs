@@ -40,4 +40,4 @@ pub use settings::{
     Config, DEFAULT_TRANSPORT, Directory, Identity, Listen, Log, Metrics, Move, Peer, PeerKey,
     Period, Rates, Throttle,
 };
-pub use text::{LogFormat, OnConflict, Progress, Right, TimeOfDay};
+pub use text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
