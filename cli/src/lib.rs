@@ -5,6 +5,7 @@
 //! them, `network` knows the peers and the transports; `commands` carries out, `retry` says when to
 //! try again; `output` is what a person or a program gets to see; `exit` maps every end to the code
 //! that the contract names; `logging` sets up tracing. `daemon` is the other program.
+//! [`limits`] follows the timetable of limits.
 //!
 //! Whoever has written a transport of their own makes both programs with it in a few lines:
 //!
@@ -37,6 +38,7 @@ mod daemon;
 mod ends;
 mod exit;
 mod in_process;
+pub mod limits;
 mod location;
 mod logging;
 mod mounts;
