@@ -5,6 +5,7 @@
 //! them, `network` knows the peers and the transports; `commands` carries out, `retry` says when to
 //! try again; `output` is what a person or a program gets to see; `exit` maps every end to the code
 //! that the contract names; `logging` sets up tracing. `daemon` is the other program.
+//! [`limits`] follows the timetable of limits.
 //!
 //! Whoever has written a transport of their own makes both programs with it in a few lines:
 //!
@@ -81,7 +82,13 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
     let environment: Environment = std::env::vars_os().collect();
     let file = arguments.config.clone().or_else(|| environment.file());
     let overrides = overrides(&arguments);
-    let config = Config::load(file.as_deref(), &environment, &overrides, transports)?;
+    let mut config = Config::load(file.as_deref(), &environment, &overrides, transports)?;
+    if let Command::Move(command) | Command::Copy(command) = &arguments.command {
+        let both = command.throttle.is_some();
+        let (up, down) = (&command.throttle_up, &command.throttle_down);
+        let said = (both || up.is_some(), both || down.is_some());
+        limits::typed_over(&mut config.throttle, said.0, said.1);
+    }
     logging::start(&config.log, Program::Command(arguments.verbosity()))?;
     network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()

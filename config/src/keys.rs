@@ -59,6 +59,7 @@ pub(crate) const KEYS: &[(&[&str], Shape)] = &[
     (&["peers", ANY, "throttle", "up"], Shape::Text),
     (&["peers", ANY, "transport"], Shape::Text),
     (&["throttle", "down"], Shape::Text),
+    (&["throttle", "schedule", EACH, "days"], Shape::List),
     (&["throttle", "schedule", EACH, "down"], Shape::Text),
     (&["throttle", "schedule", EACH, "from"], Shape::Text),
     (&["throttle", "schedule", EACH, "to"], Shape::Text),

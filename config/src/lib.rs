@@ -41,4 +41,4 @@ pub use settings::{
     Period, Rates, Throttle,
 };
 pub use text::parse_rate;
-pub use text::{LogFormat, OnConflict, Progress, Right, TimeOfDay};
+pub use text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};

@@ -11,8 +11,8 @@ use realize_core::transport::{Endpoint, PeerId};
 use serde::Deserialize;
 
 use crate::text::{
-    Control, Filter, Glob, ListenAddress, Location, LogFormat, Name, OnConflict, Progress, PushUrl,
-    Rate, Retries, Right, Text, TimeOfDay, TransportName,
+    Control, Day, Filter, Glob, ListenAddress, Location, LogFormat, Name, OnConflict, Progress,
+    PushUrl, Rate, Retries, Right, Text, TimeOfDay, TransportName,
 };
 
 /// All that can be said. Every key is optional, as another party may say it.
@@ -98,6 +98,7 @@ pub(crate) struct ThrottleSection {
 pub(crate) struct PeriodSection {
     pub(crate) from: Option<Text<TimeOfDay>>,
     pub(crate) to: Option<Text<TimeOfDay>>,
+    pub(crate) days: Option<Vec<Text<Day>>>,
     pub(crate) up: Option<Text<Rate>>,
     pub(crate) down: Option<Text<Rate>>,
 }

@@ -11,7 +11,7 @@ use realize_core::transport::{Endpoint, PeerId};
 
 use crate::error::ConfigError;
 use crate::origins::Origins;
-use crate::text::{LogFormat, OnConflict, Progress, Right, TimeOfDay};
+use crate::text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
 
 /// The transport where none is named.
 pub const DEFAULT_TRANSPORT: &str = "tcp";
@@ -217,10 +217,11 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// The limits at `time`. A period that does not say one of the two leaves that one as it is;
-    /// of periods that overlap, the last one has its way.
-    pub fn rates_at(&self, time: TimeOfDay) -> Rates {
-        let periods = self.schedule.iter().filter(|period| period.holds(time));
+    /// The limits at `time` of `day`. A period that does not say one of the two leaves that one as
+    /// it is; of periods that overlap, the last one has its way.
+    pub fn rates_at(&self, day: Day, time: TimeOfDay) -> Rates {
+        let periods = self.schedule.iter();
+        let periods = periods.filter(|period| period.holds(day, time));
         periods.fold(self.rates, |rates, period| Rates {
             up: period.rates.up.or(rates.up),
             down: period.rates.down.or(rates.down),
@@ -228,7 +229,7 @@ impl Throttle {
     }
 }
 
-/// `[[throttle.schedule]]`: a period of every day, in local time.
+/// `[[throttle.schedule]]`: a period of some days or of every day, in local time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Period {
     /// The minute that it begins with.
@@ -236,16 +237,19 @@ pub struct Period {
     /// The minute that it ends before; on the next day, if that is earlier than `from`. The two
     /// differ.
     pub to: TimeOfDay,
+    /// The days on which it begins; every day by default.
+    pub days: Days,
     /// The limits, at least one.
     pub rates: Rates,
 }
 
 impl Period {
-    fn holds(&self, time: TimeOfDay) -> bool {
+    fn holds(&self, day: Day, time: TimeOfDay) -> bool {
+        let begun = |day| self.days.contains(day);
         if self.from < self.to {
-            self.from <= time && time < self.to
+            begun(day) && self.from <= time && time < self.to
         } else {
-            self.from <= time || time < self.to
+            begun(day) && self.from <= time || begun(day.before()) && time < self.to
         }
     }
 }
@@ -295,6 +299,7 @@ mod tests {
         let period = |from, to, rates| Period {
             from: time(from, 0),
             to: time(to, 0),
+            days: Days::ALL,
             rates,
         };
         let throttle = Throttle {
@@ -305,6 +310,29 @@ mod tests {
                 period(5, 6, rates(Some(6), Some(5))),
             ],
         };
-        assert_eq!(throttle.rates_at(time(hour, minute)), rates(up, down));
+        let now = throttle.rates_at(Day::Monday, time(hour, minute));
+        assert_eq!(now, rates(up, down));
+    }
+
+    #[rstest]
+    #[case::before(Day::Saturday, 22, false)]
+    #[case::evening(Day::Saturday, 23, true)]
+    #[case::over_midnight(Day::Sunday, 6, true)]
+    #[case::after(Day::Sunday, 7, false)]
+    #[case::evening_of_the_next_day(Day::Sunday, 23, false)]
+    #[case::morning_of_the_day(Day::Saturday, 6, false)]
+    fn a_day_is_the_one_that_a_period_begins_on(
+        #[case] day: Day,
+        #[case] hour: u8,
+        #[case] holds: bool,
+    ) {
+        let time = |hour| TimeOfDay::new(hour, 0).unwrap();
+        let period = Period {
+            from: time(23),
+            to: time(7),
+            days: Days::from_iter([Day::Saturday]),
+            rates: Rates::default(),
+        };
+        assert_eq!(period.holds(day, time(hour)), holds);
     }
 }

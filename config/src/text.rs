@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use crate::nearest::{listed, nearest};
 use crate::place::{NAME, shown};
 
+pub use day::{Day, Days};
 pub(crate) use network::{ListenAddress, PushUrl, TransportName};
 pub use number::parse_rate;
 pub(crate) use number::{Rate, Retries};
@@ -97,6 +98,7 @@ macro_rules! choice {
     };
 }
 
+mod day;
 mod network;
 mod number;
 mod rights;

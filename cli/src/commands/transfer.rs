@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use realize_config::{Config, Rates};
+use realize_config::{Config, Throttle};
 use realize_core::Error;
 use realize_core::engine::{
     Broken, Event, Filter, Mode, MoveOptions, Observer, OnConflict, Report, Stopped, move_files,
@@ -30,7 +30,7 @@ pub(crate) async fn run(
 ) -> Result<(), Exit> {
     let (source, destination) = ends(&arguments.ends, config, network)?;
     let options = options(mode, config)?;
-    let is_limited = config.throttle.rates != Rates::default();
+    let is_limited = config.throttle != Throttle::default();
     if is_limited && !source.is_connected() && !destination.is_connected() {
         tracing::warn!(
             event = "limit.unheeded",
@@ -190,9 +190,6 @@ impl Transfer<'_> {
         let opening = async {
             let source = self.source.open().await?;
             let destination = self.destination.open(self.limits.to_destination()).await?;
-            let rates = self.config.throttle.rates;
-            let ends = (&*source.service, &*destination.service);
-            self.limits.apply(rates, ends.0, ends.1).await?;
             Ok::<_, Error>((source, destination))
         };
         let (source, destination) = tokio::select! {
@@ -222,14 +219,20 @@ impl Transfer<'_> {
             within: source.within.clone(),
             ..self.options.clone()
         };
-        let ended = move_files(
+        let throttle = &self.config.throttle;
+        let limiting = self.limits.keep(throttle, &*source.service, &*destination.service);
+        let moving = move_files(
             Arc::clone(&source.service),
             Arc::clone(&destination.service),
             options,
             Arc::clone(&shown) as _,
             cancel.clone(),
-        )
-        .await;
+        );
+        let ended = tokio::select! {
+            biased;
+            error = limiting => Err(error.into()),
+            ended = moving => ended,
+        };
         if let Some(progress) = &shown.progress {
             progress.end();
         }

@@ -20,7 +20,7 @@ use crate::limits::ServedLimits;
 pub(super) struct Served {
     policy: AccessPolicy,
     /// How fast.
-    pub(super) limits: ServedLimits,
+    pub(super) limits: Arc<ServedLimits>,
     current: RwLock<Current>,
 }
 
@@ -53,7 +53,6 @@ impl Served {
         });
         self.policy.replace(grants)?;
         self.limits.replace(config, peers);
-        self.limits.set_total(config.throttle.rates);
         let paths = config.directories.iter();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current {
             paths: paths

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::exit::Exit;
+use crate::limits::keep_total;
 use crate::logging::{self, Program};
 use crate::network::{self, Network};
 use crate::output::print;
@@ -143,6 +144,7 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
     served
         .replace(config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;
+    let _limiting = keep_total(&served.limits, config.throttle.clone());
     let serving = Serving::new(served, network.known().clone());
     let mut signals = Signals::new()?;
     let connection = serving.serve("exec", realize_exec::stdio(id.clone()));
@@ -172,6 +174,7 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     served
         .replace(&config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;
+    let mut limiting = keep_total(&served.limits, config.throttle.clone());
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     let serving = Arc::new(Serving::new(Arc::clone(&served), network.known().clone()));
@@ -208,7 +211,12 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     while let Some(Wanted::Reload) = signals.next().await {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
         match reload::reload(origin, &current, &serving) {
-            Ok(config) => current = config,
+            Ok(config) => {
+                // Dropped first, so that it sets nothing any more.
+                drop(limiting);
+                limiting = keep_total(&served.limits, config.throttle.clone());
+                current = config;
+            }
             Err(exit) => tracing::error!(event = "config.rejected", reason = exit.message()),
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);

@@ -1,19 +1,29 @@
 //! How fast a program sends, and what it is willing to receive.
 //!
 //! `mover` is what holds for a move: what this machine sends to the destination, and what it asks of
-//! the source. `served` is what holds for a daemon: in all, and for each peer.
+//! the source. `served` is what holds for a daemon: in all, and for each peer. Limits may change with
+//! the time of day: `timetable` is what `[throttle]` says at a moment, `keeper` holds limits to it as
+//! time goes by, and `local_clock` tells the time and the zone, so that a test can set both. How bytes
+//! are held to a limit is the [throttle](realize_core::throttle)'s.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
-use realize_config::Rates;
-use realize_core::throttle::{RateLimiter, Throttle};
+use realize_config::{Rates, Throttle};
+use realize_core::throttle::{RateLimiter, Throttle as _};
 
+mod keeper;
+mod local_clock;
 mod mover;
 mod served;
+mod timetable;
 
 pub(crate) use mover::MoverLimits;
-pub(crate) use served::ServedLimits;
+pub(crate) use served::{ServedLimits, keep_total};
+
+use keeper::keep;
+use local_clock::LocalClock;
+use timetable::in_force;
 
 /// Whom a limit is about that is about no peer, in logs.
 const EVERYBODY: &str = "all";
@@ -62,6 +72,18 @@ fn set(limiter: &RateLimiter, peer: &str, direction: &str, rate: Option<NonZeroU
         old = old.map(NonZeroU64::get),
         new = rate.map(NonZeroU64::get)
     );
+}
+
+/// Has what was typed go over the timetable, in the directions that it says.
+pub(crate) fn typed_over(throttle: &mut Throttle, up: bool, down: bool) {
+    for period in &mut throttle.schedule {
+        if up {
+            period.rates.up = None;
+        }
+        if down {
+            period.rates.down = None;
+        }
+    }
 }
 
 /// The lower of two limits.

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use realize_config::{Config, Rates};
+use realize_config::{Config, Rates, Throttle};
+use realize_core::clock::SystemClock;
 use realize_core::throttle::RateLimiter;
-use realize_core::{Result, Service, service};
+use realize_core::{Error, Result, Service, service};
 use realize_rpc::Limits;
+use tokio::sync::watch;
 
-use super::{EVERYBODY, lower, set};
+use super::{EVERYBODY, keep, lower, set};
 
 /// How fast a move sends to its destination, and what it asks of its source.
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ impl MoverLimits {
             source: source.map(str::to_owned),
             destination: destination.map(str::to_owned),
             total: Arc::new(RateLimiter::new(None)),
-            to_destination: Arc::new(RateLimiter::new(None)),
+            to_destination: Arc::new(RateLimiter::new(of(destination).up)),
         }
     }
 
@@ -49,11 +51,42 @@ impl MoverLimits {
         }
     }
 
+    /// Keeps to `throttle` and its timetable, for as long as it is polled. What this machine sends is
+    /// limited, and both ends are told, before anything else is asked of them. It ends only with an
+    /// error: what an end answered instead, unless that is a lost connection, which the move finds by
+    /// itself.
+    pub(crate) async fn keep(
+        &self,
+        throttle: &Throttle,
+        source: &dyn Service,
+        destination: &dyn Service,
+    ) -> Error {
+        let (tell, mut told) = watch::channel(Rates::default());
+        let keeping = keep(throttle, &SystemClock, |rates| {
+            tell.send_replace(rates);
+        });
+        let telling = async {
+            while told.changed().await.is_ok() {
+                let rates = *told.borrow_and_update();
+                match self.apply(rates, source, destination).await {
+                    Err(error) if !error.kind().is_retryable() => return error,
+                    _ => {}
+                }
+            }
+            std::future::pending().await
+        };
+        tokio::select! {
+            biased;
+            never = keeping => match never {},
+            error = telling => error,
+        }
+    }
+
     /// Has `rates` hold from now on: sets what this machine sends, and tells both ends.
     ///
     /// # Errors
     /// What an end answered instead.
-    pub(crate) async fn apply(
+    async fn apply(
         &self,
         rates: Rates,
         source: &dyn Service,
@@ -64,12 +97,15 @@ impl MoverLimits {
             send_rate,
             receive_rate: None,
         };
-        let answer = destination.configure(sends(None)).await?;
-        let peer = self.destination.as_deref().unwrap_or("local");
-        let to_it = lower(self.of_destination.up, answer.receive_rate);
-        set(&self.to_destination, peer, "up", to_it);
         let down = lower(rates.down, self.of_source.down);
-        let answer = source.configure(sends(down)).await?;
+        let (to, from) = tokio::join!(
+            destination.configure(sends(None)),
+            source.configure(sends(down))
+        );
+        let to_it = lower(self.of_destination.up, to?.receive_rate);
+        let peer = self.destination.as_deref().unwrap_or("local");
+        set(&self.to_destination, peer, "up", to_it);
+        let answer = from?;
         if let Some(rate) = answer.send_rate {
             tracing::info!(
                 event = "limit.agreed",

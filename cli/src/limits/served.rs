@@ -1,13 +1,27 @@
 //! The limits of a daemon.
 
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
-use realize_config::{Config, Rates};
+use realize_config::{Config, Rates, Throttle};
+use realize_core::clock::{Clock, SystemClock};
 use realize_core::transport::PeerId;
 use realize_rpc::Limits;
+use tokio_util::task::AbortOnDropHandle;
 
-use super::{EVERYBODY, Pair};
+use super::{EVERYBODY, LocalClock, Pair, in_force, keep};
+
+/// Holds what holds in all to `throttle` and its timetable, from now on, until the handle is dropped.
+/// What else sets it has its way until the timetable's next change.
+pub(crate) fn keep_total(limits: &Arc<ServedLimits>, throttle: Throttle) -> AbortOnDropHandle<()> {
+    let at = |moment| SystemClock.offset(moment);
+    limits.set_total(in_force(&throttle, SystemClock.now(), at).rates);
+    let limits = Arc::clone(limits);
+    let keeping = async move {
+        match keep(&throttle, &SystemClock, |rates| limits.set_total(rates)).await {}
+    };
+    AbortOnDropHandle::new(tokio::spawn(keeping))
+}
 
 /// What a daemon sends and receives at most: in all, and with each peer. A session keeps the limits
 /// that it began with, which change with these.
@@ -35,7 +49,7 @@ impl ServedLimits {
         *known = kept;
     }
 
-    /// Sets what holds in all.
+    /// Sets what holds in all, until it is set otherwise.
     pub(crate) fn set_total(&self, rates: Rates) {
         self.total.set(EVERYBODY, rates);
     }

@@ -4,7 +4,7 @@ use super::Resolver;
 use crate::error::ConfigError;
 use crate::schema::{PeriodSection, RatesSection, ThrottleSection};
 use crate::settings::{Period, Rates, Throttle};
-use crate::text::{Rate, Text};
+use crate::text::{Days, Rate, Text};
 
 impl Resolver<'_> {
     pub(super) fn throttle(&self, said: ThrottleSection) -> Result<Throttle, ConfigError> {
@@ -32,12 +32,27 @@ impl Resolver<'_> {
                 .origins
                 .fault(&[&section[..], &["to"]].concat(), message));
         }
+        let days = match said.days {
+            None => Days::ALL,
+            Some(days) if days.is_empty() => {
+                let message = "on no day it never holds; for every day, leave the key out";
+                return Err(self
+                    .origins
+                    .fault(&[&section[..], &["days"]].concat(), message.to_owned()));
+            }
+            Some(days) => days.into_iter().map(|Text(day)| day).collect(),
+        };
         let (up, down) = (said.up, said.down);
         let rates = rates(RatesSection { up, down });
         if rates == Rates::default() {
             return Err(self.origins.missing(&section, &["up", "down"]));
         }
-        Ok(Period { from, to, rates })
+        Ok(Period {
+            from,
+            to,
+            days,
+            rates,
+        })
     }
 }
 

@@ -207,8 +207,8 @@ use crate::transports::double::only;
 #[case::unknown_key_in_the_schedule(
     "[[throttle.schedule]]\nfrom = '01:00'\n[[throttle.schedule]]\nform = '01:00'",
     (4, 1, 4),
-    "unknown key `throttle.schedule.form`; [throttle.schedule] has down, from, to, up; did you \
-     mean `from`?"
+    "unknown key `throttle.schedule.form`; [throttle.schedule] has days, down, from, to, up; did \
+     you mean `from`?"
 )]
 #[case::time(
     "[[throttle.schedule]]\nfrom = '07:00'\nto = '24:00'",
@@ -235,6 +235,17 @@ use crate::transports::double::only;
     "[[throttle.schedule]]\nfrom = '07:00'\nto = '07:00'\nup = '1M'",
     (3, 6, 7),
     "`throttle.schedule.to`: this is when the period begins; it ends earlier or later"
+)]
+#[case::day(
+    "[[throttle.schedule]]\ndays = ['mon', 'tus']",
+    (2, 16, 5),
+    "`throttle.schedule.days`: expected one of mon, tue, wed, thu, fri, sat, sun, found \"tus\"; \
+     did you mean `tue`?"
+)]
+#[case::period_on_no_day(
+    "[[throttle.schedule]]\nfrom = '07:00'\nto = '08:00'\ndays = []",
+    (4, 8, 2),
+    "`throttle.schedule.days`: on no day it never holds; for every day, leave the key out"
 )]
 #[case::metrics_address(
     "metrics.listen = 'localhost'",

@@ -4,7 +4,7 @@ use super::*;
 use crate::settings::{
     Directory, Identity, Listen, Log, Metrics, Move, Peer, PeerKey, Period, Rates, Throttle,
 };
-use crate::text::{LogFormat, OnConflict, Progress, Right, TimeOfDay};
+use crate::text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
 use realize_core::transport::{Endpoint, PeerId};
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -283,6 +283,12 @@ from = "23:00"
 to = "07:00"
 up = "20M"
 
+[[throttle.schedule]]
+from = "12:00"
+to = "14:00"
+days = ["sat", "sun"]
+down = "1K"
+
 [transports.quic]
 congestion = "bbr"
 
@@ -298,11 +304,20 @@ format = "human"
 fn one_file_is_for_both_programs() {
     let config = load_text(BOTH_PROGRAMS, &[], &Overrides::new()).unwrap();
     let time = |hour| TimeOfDay::new(hour, 0).unwrap();
-    let schedule = vec![Period {
-        from: time(23),
-        to: time(7),
-        rates: rates(Some(20 * 1024 * 1024), None),
-    }];
+    let schedule = vec![
+        Period {
+            from: time(23),
+            to: time(7),
+            days: Days::ALL,
+            rates: rates(Some(20 * 1024 * 1024), None),
+        },
+        Period {
+            from: time(12),
+            to: time(14),
+            days: [Day::Saturday, Day::Sunday].into_iter().collect(),
+            rates: rates(None, Some(1024)),
+        },
+    ];
     assert_eq!(config.throttle.schedule, schedule);
     assert_eq!(
         config.identity.key.as_deref(),
