@@ -27,7 +27,8 @@ pub struct QuicOptions {
     pub delay: Number<Delay>,
     /// After so long without a packet, one is sent, so that a connection stands.
     pub keep_alive: Number<KeepAlive>,
-    /// After so long without a packet from the other end, it is gone.
+    /// After so long without a packet from the other end, it is gone. The first packet that it does
+    /// not answer starts the time anew: that is noticed up to [`keep_alive`](Self::keep_alive) later.
     pub idle_timeout: Number<IdleTimeout>,
     /// What the system is asked to buffer for a socket, in each direction.
     pub udp_buffer: Number<UdpBuffer>,
