@@ -21,7 +21,8 @@ pub struct QuicOptions {
     pub congestion: Congestion,
     /// What the way to a peer is expected to carry. With [`delay`](Self::delay) it says how many
     /// bytes may be on their way, in all connections together, as far as memory allows:
-    /// [`MAX_CONNECTION_WINDOW`](crate::MAX_CONNECTION_WINDOW) for each.
+    /// [`MAX_CONNECTION_WINDOW`](crate::MAX_CONNECTION_WINDOW) for each, and not less than their
+    /// streams need.
     pub bandwidth: Number<Bandwidth>,
     /// How long a packet and its answer are expected to take.
     pub delay: Number<Delay>,

@@ -6,6 +6,7 @@ mod endings;
 mod options;
 mod survival;
 mod times;
+mod windows;
 
 use std::error::Error;
 use std::io::ErrorKind;
