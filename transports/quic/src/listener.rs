@@ -186,14 +186,14 @@ impl Gate {
                 // Its streams tell how it ended.
                 return Ok(());
             };
+            let mut opening = [0];
+            let opened = receive.read_exact(&mut opening).await;
             if !self.known.contains(&peer) {
                 return Err(close(NOT_KNOWN, unknown()));
             }
-            let mut opening = [0];
-            match receive.read_exact(&mut opening).await {
-                Ok(()) if opening == [OPENING] => {}
+            if opened.is_err() || opening != [OPENING] {
                 // Given up again, or no stream of ours.
-                _ => continue,
+                continue;
             }
             let from = canonical(connection.remote_address());
             let stream = QuicStream::new((send, receive), None, ());

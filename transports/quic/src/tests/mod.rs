@@ -4,6 +4,7 @@ mod addresses;
 mod connections;
 mod endings;
 mod options;
+mod peers;
 mod survival;
 mod times;
 mod windows;
@@ -68,6 +69,12 @@ impl Machines {
 
     fn cam_peer(&self) -> PeerId {
         peer(&self.cam.key)
+    }
+
+    /// `cam` once more, with sockets and connections of its own.
+    fn cam_again(&self) -> QuicTransport {
+        let options = self.cam.options.clone();
+        QuicTransport::new(self.cam.key.clone(), KnownPeers::default(), options)
     }
 
     async fn listen(&self) -> (Box<dyn Listener>, Endpoint) {
