@@ -5,6 +5,7 @@ mod connections;
 mod endings;
 mod options;
 mod peers;
+mod strangers;
 mod survival;
 mod times;
 mod windows;
