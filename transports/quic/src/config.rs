@@ -36,7 +36,8 @@ pub struct QuicOptions {
     /// The largest packet that is tried, without the headers of IP and UDP.
     pub mtu: Number<Mtu>,
     /// Whether packets are handed to the system many at a time (GSO). Where a network card refuses
-    /// that, they go one by one from then on; some take them and lose them.
+    /// that, they go one by one from then on; some take them and lose them. Above an
+    /// [`mtu`](Self::mtu) of 6,550 bytes they go one by one in any case.
     pub gso: bool,
 }
 

@@ -18,6 +18,10 @@ use crate::limits::{MAX_CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW};
 /// How many bytes of a connection are kept before its handshake is begun.
 const BUFFERED: u64 = 64 << 10;
 
+/// The largest packet of which ten fit into what the system takes at once, which is 65,507 bytes.
+/// Larger ones would be refused by the system, and count as lost.
+const MAX_SEGMENT: u64 = 65_507 / 10;
+
 /// What a connection is like, at either end.
 pub(crate) fn transport(options: &QuicOptions) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
@@ -31,7 +35,7 @@ pub(crate) fn transport(options: &QuicOptions) -> Arc<TransportConfig> {
         .send_window(u64::from(windows.connection) * 2)
         .keep_alive_interval(Some(Duration::from_secs(options.keep_alive.get())))
         .max_idle_timeout(idle_timeout(options))
-        .enable_segmentation_offload(options.gso);
+        .enable_segmentation_offload(options.gso && options.mtu.get() <= MAX_SEGMENT);
     let mut discovery = MtuDiscoveryConfig::default();
     // The range of the option fits.
     discovery.upper_bound(u16::try_from(options.mtu.get()).unwrap_or(u16::MAX));

@@ -4,6 +4,7 @@ mod addresses;
 mod connections;
 mod endings;
 mod options;
+mod packets;
 mod peers;
 mod strangers;
 mod survival;
