@@ -21,20 +21,23 @@ pub struct QuicOptions {
     pub congestion: Congestion,
     /// What the way to a peer is expected to carry. With [`delay`](Self::delay) it says how many
     /// bytes may be on their way, in all connections together, as far as memory allows:
-    /// [`MAX_CONNECTION_WINDOW`](crate::MAX_CONNECTION_WINDOW) for each.
+    /// [`MAX_CONNECTION_WINDOW`](crate::MAX_CONNECTION_WINDOW) for each, and not less than their
+    /// streams need.
     pub bandwidth: Number<Bandwidth>,
     /// How long a packet and its answer are expected to take.
     pub delay: Number<Delay>,
     /// After so long without a packet, one is sent, so that a connection stands.
     pub keep_alive: Number<KeepAlive>,
-    /// After so long without a packet from the other end, it is gone.
+    /// After so long without a packet from the other end, it is gone. The first packet that it does
+    /// not answer starts the time anew: that is noticed up to [`keep_alive`](Self::keep_alive) later.
     pub idle_timeout: Number<IdleTimeout>,
     /// What the system is asked to buffer for a socket, in each direction.
     pub udp_buffer: Number<UdpBuffer>,
     /// The largest packet that is tried, without the headers of IP and UDP.
     pub mtu: Number<Mtu>,
     /// Whether packets are handed to the system many at a time (GSO). Where a network card refuses
-    /// that, they go one by one from then on; some take them and lose them.
+    /// that, they go one by one from then on; some take them and lose them. Above an
+    /// [`mtu`](Self::mtu) of 6,550 bytes they go one by one in any case.
     pub gso: bool,
 }
 

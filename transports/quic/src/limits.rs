@@ -18,8 +18,9 @@ pub const MAX_STREAMS: u32 = 64;
 /// until they are given up, [`idle_timeout`](crate::QuicOptions::idle_timeout) later.
 pub const MAX_CONNECTIONS_PER_PEER: usize = 16;
 
-/// How many bytes of one stream may arrive before they are read: 1 MiB. More is of no use: a stream
-/// with more than 1,024 gaps ends its connection, and a larger window has them.
+/// How many bytes of one stream may arrive before they are read, at most: 1 MiB. More is of no use: a
+/// stream with more than 1,024 gaps ends its connection, and a larger window has them. It is less
+/// where more than two lanes share a connection, whose window has to be enough for all.
 pub const STREAM_WINDOW: u32 = 1 << 20;
 
 /// How many bytes of one connection may arrive before they are read, at most: 2 MiB. With

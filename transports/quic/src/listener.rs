@@ -9,7 +9,9 @@ use async_trait::async_trait;
 use quinn::{ConnectionError, Incoming, TokioRuntime, VarInt};
 use realize_core::known_peers::KnownPeers;
 use realize_core::transport::{Connection, Endpoint, Handshake, Listener, PeerId, TransportError};
-use realize_tls::{HostPort, MAX_PENDING, Pending, PublicKey, RefusedKey, canonical, peer_key};
+use realize_tls::{
+    HostPort, MAX_PENDING, Pending, Place, PublicKey, RefusedKey, canonical, peer_key,
+};
 use rustls::pki_types::CertificateDer;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
@@ -126,12 +128,13 @@ impl Gate {
                 let _ = incoming.retry();
                 continue;
             }
+            let place = self.pending.enter(incoming.remote_address().ip());
             let gate = Arc::clone(&self);
             tokio::spawn(async move {
                 let arrived = gate.arrived.clone();
                 tokio::select! {
                     () = arrived.closed() => {}
-                    served = gate.serve(incoming) => {
+                    served = gate.serve(incoming, place) => {
                         if let Err(error) = served {
                             // Nobody is left who could be told.
                             let _ = arrived.send(Err(error)).await;
@@ -143,9 +146,8 @@ impl Gate {
     }
 
     /// Has a client prove who it is, and hands on the streams that it opens, to its end.
-    async fn serve(&self, incoming: Incoming) -> Result<(), TransportError> {
+    async fn serve(&self, incoming: Incoming, mut place: Place) -> Result<(), TransportError> {
         let address = canonical(incoming.remote_address()).to_string();
-        let mut place = self.pending.enter(incoming.remote_address().ip());
         let connection = tokio::select! {
             biased;
             () = place.displaced() => {
@@ -186,14 +188,14 @@ impl Gate {
                 // Its streams tell how it ended.
                 return Ok(());
             };
+            let mut opening = [0];
+            let opened = receive.read_exact(&mut opening).await;
             if !self.known.contains(&peer) {
                 return Err(close(NOT_KNOWN, unknown()));
             }
-            let mut opening = [0];
-            match receive.read_exact(&mut opening).await {
-                Ok(()) if opening == [OPENING] => {}
+            if opened.is_err() || opening != [OPENING] {
                 // Given up again, or no stream of ours.
-                _ => continue,
+                continue;
             }
             let from = canonical(connection.remote_address());
             let stream = QuicStream::new((send, receive), None, ());
@@ -219,8 +221,8 @@ impl Gate {
         if refused_here(&error) {
             return identity(format!("a key that is not known here: {error}"));
         }
-        let fault = StreamFault::of(error, None);
-        io::Error::new(fault.kind(), format!("{address}: {fault}")).into()
+        let what = format!("{address}: the handshake failed: {error}");
+        io::Error::new(StreamFault::of(error, None).kind(), what).into()
     }
 
     /// Counts one more connection of `peer`, if it may have one.

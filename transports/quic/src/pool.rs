@@ -56,6 +56,15 @@ impl Pool {
         pooled.streams.fetch_add(1, Ordering::Relaxed);
         Lease(pooled)
     }
+
+    /// The connections that have been made, to all places.
+    #[cfg(test)]
+    pub(crate) fn connections(&self) -> Vec<Connection> {
+        let places = self.0.lock().unwrap();
+        let pooled = places.values().flatten();
+        let made = pooled.filter_map(|pooled| pooled.connection.get());
+        made.cloned().collect()
+    }
 }
 
 impl Pooled {

@@ -18,20 +18,24 @@ use crate::limits::{MAX_CONNECTION_WINDOW, MAX_STREAMS, STREAM_WINDOW};
 /// How many bytes of a connection are kept before its handshake is begun.
 const BUFFERED: u64 = 64 << 10;
 
+/// The largest packet of which ten fit into what the system takes at once, which is 65,507 bytes.
+/// Larger ones would be refused by the system, and count as lost.
+const MAX_SEGMENT: u64 = 65_507 / 10;
+
 /// What a connection is like, at either end.
 pub(crate) fn transport(options: &QuicOptions) -> Arc<TransportConfig> {
     let mut config = TransportConfig::default();
-    let window = window(options);
+    let windows = Windows::of(options);
     config
         .max_concurrent_bidi_streams(MAX_STREAMS.into())
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
-        .stream_receive_window(STREAM_WINDOW.into())
-        .receive_window(window.into())
-        .send_window(u64::from(window) * 2)
+        .stream_receive_window(windows.stream.into())
+        .receive_window(windows.connection.into())
+        .send_window(u64::from(windows.connection) * 2)
         .keep_alive_interval(Some(Duration::from_secs(options.keep_alive.get())))
         .max_idle_timeout(idle_timeout(options))
-        .enable_segmentation_offload(options.gso);
+        .enable_segmentation_offload(options.gso && options.mtu.get() <= MAX_SEGMENT);
     let mut discovery = MtuDiscoveryConfig::default();
     // The range of the option fits.
     discovery.upper_bound(u16::try_from(options.mtu.get()).unwrap_or(u16::MAX));
@@ -46,14 +50,37 @@ pub(crate) fn transport(options: &QuicOptions) -> Arc<TransportConfig> {
     Arc::new(config)
 }
 
-/// How many bytes of one connection may be on their way: its part of bandwidth times delay, not less
-/// than one stream may have, and not more than memory is for.
-fn window(options: &QuicOptions) -> u32 {
-    // Mbit/s times ms are kbit.
-    let bytes = options.bandwidth.get() * options.delay.get() * 125;
-    let part = bytes.div_ceil(options.connections.get());
-    let part = u32::try_from(part).unwrap_or(u32::MAX);
-    part.clamp(STREAM_WINDOW, MAX_CONNECTION_WINDOW)
+/// How many bytes may arrive before they are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Windows {
+    /// Of one stream.
+    pub(crate) stream: u32,
+    /// Of all streams of one connection.
+    pub(crate) connection: u32,
+}
+
+impl Windows {
+    /// A connection's window is its part of bandwidth times delay, not more than memory is for, and
+    /// not less than its streams have together: one that is full because nobody reads must not hold
+    /// up the others. QUIC tells of room in a connection's window when an eighth of it has been read,
+    /// so all streams but one leave twice that to the last.
+    pub(crate) fn of(options: &QuicOptions) -> Self {
+        let most = u64::from(MAX_CONNECTION_WINDOW);
+        let streams = options.lanes.get().div_ceil(options.connections.get());
+        let others = (streams - 1).max(1);
+        let stream = u64::from(STREAM_WINDOW)
+            .min(most / streams)
+            .min(most / 4 * 3 / others);
+        // Mbit/s times ms are kbit.
+        let bytes = options.bandwidth.get() * options.delay.get() * 125;
+        let part = bytes.div_ceil(options.connections.get());
+        let fit = |bytes| u32::try_from(bytes).unwrap_or(u32::MAX);
+        let least = if streams == 1 { stream } else { most };
+        Self {
+            stream: fit(stream),
+            connection: fit(part.clamp(least, most)),
+        }
+    }
 }
 
 fn idle_timeout(options: &QuicOptions) -> Option<IdleTimeout> {
@@ -122,22 +149,45 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case::by_default(1000, 50, 4, 1_562_500)]
-    #[case::a_slow_way(10, 20, 4, STREAM_WINDOW)]
-    #[case::a_long_fat_way(10_000, 300, 4, MAX_CONNECTION_WINDOW)]
-    #[case::few_connections(100, 120, 1, 1_500_000)]
-    fn a_window_is_for_the_way_within_memory(
+    #[case::by_default(8, 4, 1000, 50, (1 << 20, 2 << 20))]
+    #[case::a_stream_each(4, 4, 1000, 50, (1 << 20, 1_562_500))]
+    #[case::a_stream_each_on_a_slow_way(4, 4, 10, 20, (1 << 20, 1 << 20))]
+    #[case::a_stream_each_on_a_long_fat_way(4, 4, 10_000, 300, (1 << 20, 2 << 20))]
+    #[case::more_connections_than_lanes(1, 8, 100, 120, (1 << 20, 1 << 20))]
+    #[case::an_odd_number_of_lanes(5, 4, 10, 20, (1 << 20, 2 << 20))]
+    #[case::three_to_a_connection(3, 1, 10, 20, (699_050, 2 << 20))]
+    #[case::all_over_one(16, 1, 1000, 50, (104_857, 2 << 20))]
+    fn windows_are_for_the_way_and_the_streams_within_memory(
+        #[case] lanes: u64,
+        #[case] connections: u64,
         #[case] bandwidth: u64,
         #[case] delay: u64,
-        #[case] connections: u64,
-        #[case] expected: u32,
+        #[case] (stream, connection): (u32, u32),
     ) {
         let options = QuicOptions {
+            lanes: Number::new(lanes).unwrap(),
+            connections: Number::new(connections).unwrap(),
             bandwidth: Number::new(bandwidth).unwrap(),
             delay: Number::new(delay).unwrap(),
-            connections: Number::new(connections).unwrap(),
             ..QuicOptions::default()
         };
-        assert_eq!(window(&options), expected);
+        let expected = Windows { stream, connection };
+        assert_eq!(Windows::of(&options), expected);
+    }
+
+    #[test]
+    fn streams_that_are_full_leave_room_to_the_last_of_their_connection() {
+        for (lanes, connections) in (1..=16).flat_map(|l| (1..=8).map(move |c| (l, c))) {
+            let options = QuicOptions {
+                lanes: Number::new(lanes).unwrap(),
+                connections: Number::new(connections).unwrap(),
+                ..QuicOptions::default()
+            };
+            let Windows { stream, connection } = Windows::of(&options);
+            let streams = u32::try_from(lanes.div_ceil(connections)).unwrap();
+            assert!(stream * streams <= connection, "{lanes}, {connections}");
+            let left = connection - stream * (streams - 1);
+            assert!(left >= connection / 4, "{lanes}, {connections}");
+        }
     }
 }

@@ -51,7 +51,7 @@ pub struct QuicTransport {
     pub(crate) pending: Pending,
     /// The socket to dial from, once something has been dialled.
     socket: Arc<Mutex<Option<quinn::Endpoint>>>,
-    pool: Arc<Pool>,
+    pub(crate) pool: Arc<Pool>,
 }
 
 impl fmt::Debug for QuicTransport {
