@@ -220,7 +220,9 @@ impl Transfer<'_> {
             ..self.options.clone()
         };
         let throttle = &self.config.throttle;
-        let limiting = self.limits.keep(throttle, &*source.service, &*destination.service);
+        let limiting = self
+            .limits
+            .keep(throttle, &*source.service, &*destination.service);
         let moving = move_files(
             Arc::clone(&source.service),
             Arc::clone(&destination.service),

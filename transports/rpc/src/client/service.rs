@@ -79,6 +79,8 @@ impl Service for Client {
     async fn offer(&self, offers: Vec<Offer>) -> Result<Vec<Result<Answer>>> {
         let call = |rpc: Rpc, offers| async move { rpc.offer(context(), offers).await };
         let count = offers.len();
+        // Content is likely to follow: the other lanes are made meanwhile.
+        self.lanes.widen();
         let answers = self.call(Kind::Urgent, PATIENCE, offers, call).await?;
         self.complete(count, answers)
     }
