@@ -7,7 +7,9 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use crate::capabilities::{Capabilities, Capability};
-use crate::checks::{accepting, addresses, bytes, cuts, endings, many, moves, options, peers};
+use crate::checks::{
+    accepting, addresses, bytes, cuts, endings, limits, many, moves, options, peers,
+};
 use crate::failure::{During, Failure, Outcome, within};
 use crate::world::World;
 
@@ -126,6 +128,9 @@ pub const CHECKS: &[Check] = &[
         [independent],
         |w, c| Box::pin(many::unread(w, c))
     ),
+    check!("a_limit_is_kept_both_ways", [], |w, _| Box::pin(
+        limits::kept(w)
+    )),
     check!("a_reader_sees_that_the_other_end_is_gone", [], |w, _| {
         Box::pin(endings::reader_sees(w))
     }),

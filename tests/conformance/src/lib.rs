@@ -57,6 +57,7 @@ macro_rules! with_checks {
             a_writer_waits_for_its_reader
             a_hundred_connections_at_once_carry_their_own_bytes
             a_connection_that_nobody_reads_holds_up_no_other
+            a_limit_is_kept_both_ways
             a_reader_sees_that_the_other_end_is_gone
             a_writer_sees_that_the_other_end_is_gone
             a_stream_that_was_not_ended_does_not_read_as_ended

@@ -8,6 +8,7 @@ pub(crate) mod addresses;
 pub(crate) mod bytes;
 pub(crate) mod cuts;
 pub(crate) mod endings;
+pub(crate) mod limits;
 pub(crate) mod many;
 pub(crate) mod moves;
 pub(crate) mod options;

@@ -28,6 +28,10 @@ pub(crate) enum Fault {
     DamagesTheLater,
     /// While one connection waits to write, all do.
     WaitsForAll,
+    /// Writes every byte twice.
+    WritesTwice(Side),
+    /// Takes a while for each write, however little it is.
+    Dawdles(Side),
     /// Waits to read from an end that is gone.
     WaitsForTheGone(Side),
     /// Waits to write to an end that is gone.

@@ -75,6 +75,14 @@ broken! {
         Fault::DamagesTheLater, "connection";
     connections_that_wait_for_each_other: a_connection_that_nobody_reads_holds_up_no_other,
         Fault::WaitsForAll, "5 connections are not read";
+    a_dialler_that_writes_twice: a_limit_is_kept_both_ways,
+        Fault::WritesTwice(Side::Dialler), "s, at a limit of 4194304 a second";
+    a_listener_that_writes_twice: a_limit_is_kept_both_ways,
+        Fault::WritesTwice(Side::Listener), "s, at a limit of 2097152 a second";
+    a_dialler_that_dawdles: a_limit_is_kept_both_ways,
+        Fault::Dawdles(Side::Dialler), "sending for a second at a limit: not within";
+    a_listener_that_dawdles: a_limit_is_kept_both_ways,
+        Fault::Dawdles(Side::Listener), "sending for a second at a limit: not within";
     a_dialler_that_waits_for_the_gone: a_reader_sees_that_the_other_end_is_gone,
         Fault::WaitsForTheGone(Side::Dialler), "the dialler reads that the other end is gone";
     a_listener_that_waits_for_the_gone: a_reader_sees_that_the_other_end_is_gone,

@@ -5,9 +5,11 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use realize_core::transport::Duplex;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use crate::fault::{Fault, Side};
 
@@ -15,6 +17,8 @@ use crate::fault::{Fault, Side};
 const LATE: u64 = 60 << 20;
 /// Where [`Fault::Breaks`] is.
 const BREAKS: u64 = 3 << 20;
+/// How long a write of [`Fault::Dawdles`] takes.
+const DAWDLES: Duration = Duration::from_secs(1);
 
 /// Which directions of a connection were ended in order, and which have an end that is gone.
 #[derive(Debug, Default)]
@@ -45,6 +49,8 @@ pub(crate) struct Stream {
     written: u64,
     /// Taken, and not written yet.
     held: Vec<u8>,
+    /// How long [`Fault::Dawdles`] does.
+    pause: Pin<Box<Sleep>>,
 }
 
 impl Stream {
@@ -58,6 +64,7 @@ impl Stream {
             waits: Arc::default(),
             written: 0,
             held: Vec::new(),
+            pause: Box::pin(sleep(Duration::ZERO)),
         }
     }
 
@@ -155,6 +162,17 @@ impl AsyncWrite for Stream {
             ready!(this.poll_held(cx))?;
             this.held.extend_from_slice(bytes);
             return Poll::Ready(Ok(bytes.len()));
+        }
+        if this.has(Fault::Dawdles) {
+            ready!(this.pause.as_mut().poll(cx));
+            this.pause = Box::pin(sleep(DAWDLES));
+        }
+        if this.has(Fault::WritesTwice) {
+            ready!(this.poll_held(cx))?;
+            let count = ready!(Pin::new(&mut this.inner).poll_write(cx, bytes))?;
+            this.held
+                .extend_from_slice(bytes.get(..count).unwrap_or_default());
+            return Poll::Ready(Ok(count));
         }
         if this.has(Fault::TakesEverything) {
             this.held.extend_from_slice(bytes);
