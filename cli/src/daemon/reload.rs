@@ -1,7 +1,7 @@
 //! SIGHUP: a changed configuration, as far as it can be taken in while running.
 //!
-//! That is peers, directories and rights: peers that are gone are cut at once, rights apply to the
-//! next call. What listens, with which key, and what is logged, stays as it is: a change of it
+//! That is peers, directories, rights and limits: peers that are gone are cut at once, rights apply
+//! to the next call, limits at once. What listens, with which key, and what is logged, stays as it is: a change of it
 //! refuses the whole reload, as does anything wrong with the configuration.
 
 use realize_config::Config;
@@ -44,6 +44,7 @@ pub(super) fn reload(
         .replace(peers.values().cloned())
         .map_err(|error| invalid(&error))?;
     serving.cut_unknown();
+    serving.served.limits.set_now(&new.throttle);
     tracing::info!(
         event = "config.reloaded",
         peers = peers.len(),

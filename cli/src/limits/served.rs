@@ -14,8 +14,7 @@ use super::{EVERYBODY, LocalClock, Pair, in_force, keep};
 /// Holds what holds in all to `throttle` and its timetable, from now on, until the handle is dropped.
 /// What else sets it has its way until the timetable's next change.
 pub(crate) fn keep_total(limits: &Arc<ServedLimits>, throttle: Throttle) -> AbortOnDropHandle<()> {
-    let at = |moment| SystemClock.offset(moment);
-    limits.set_total(in_force(&throttle, SystemClock.now(), at).rates);
+    limits.set_now(&throttle);
     let limits = Arc::clone(limits);
     let keeping = async move {
         match keep(&throttle, &SystemClock, |rates| limits.set_total(rates)).await {}
@@ -47,6 +46,12 @@ impl ServedLimits {
             kept.insert(id.clone(), pair);
         }
         *known = kept;
+    }
+
+    /// Sets what `throttle` and its timetable say at this moment.
+    pub(crate) fn set_now(&self, throttle: &Throttle) {
+        let at = |moment| SystemClock.offset(moment);
+        self.set_total(in_force(throttle, SystemClock.now(), at).rates);
     }
 
     /// Sets what holds in all, until it is set otherwise.

@@ -91,6 +91,38 @@ fn what_is_configured_is_kept_to(#[case] throttle: &str) {
     assert_slow(&machines, Way::ToNas, &[], 1536, 1 << 20);
 }
 
+/// The two halves of the day; in which the test runs does not matter.
+const ALL_DAY: &str = "[throttle]\nup = \"64K\"\n\
+    [[throttle.schedule]]\nfrom = \"00:00\"\nto = \"12:00\"\nup = \"1M\"\n\
+    [[throttle.schedule]]\nfrom = \"12:00\"\nto = \"00:00\"\nup = \"1M\"\n";
+
+#[test]
+fn a_move_keeps_to_the_timetable() {
+    let (machines, _daemon) = machines("");
+    machines.also_on_cam(ALL_DAY);
+    let outcome = assert_slow(&machines, Way::ToNas, &["-v"], 1536, 1 << 20);
+    assert_told(outcome.stderr_text(), &["direction=up ", "new=1048576 "]);
+}
+
+#[test]
+fn what_is_typed_goes_over_the_timetable() {
+    let (machines, _daemon) = machines("");
+    machines.also_on_cam(ALL_DAY);
+    let typed = ["-v", "--throttle-up", "2M"];
+    let outcome = assert_slow(&machines, Way::ToNas, &typed, 3072, 2 << 20);
+    assert_told(outcome.stderr_text(), &["direction=up ", "new=2097152 "]);
+}
+
+#[test]
+fn a_daemon_keeps_to_the_timetable() {
+    let (machines, daemon) = machines(ALL_DAY);
+    assert_slow(&machines, Way::FromNas, &[], 1536, 1 << 20);
+    assert_told(
+        &daemon.log(),
+        &["peer=all", "direction=up ", "new=1048576 "],
+    );
+}
+
 #[rstest]
 #[case::it_sends("up", Way::FromNas)]
 #[case::it_receives("down", Way::ToNas)]
