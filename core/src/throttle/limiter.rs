@@ -1,9 +1,9 @@
 //! The limit that the programs use: a bucket, and those who wait for it, in order.
 //!
 //! Whoever waits has an entry in the queue and a timer. That of the first goes off when there is
-//! something for it; it grants what there is to all, in order, and wakes them. No lock and no turn is
-//! held across an await: if the first does not do it, because it is not polled, the next does. So a sender that has stopped polling costs the others nothing but the
-//! bytes that it had asked for.
+//! something for it; it grants what there is to all, in order, and wakes them. No lock and no turn
+//! is held across an await: if the first does not do it, because it is not polled, the next does. So
+//! a sender that has stopped polling costs the others nothing but the bytes that it had asked for.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
