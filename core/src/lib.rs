@@ -20,6 +20,7 @@ pub mod known_peers;
 pub mod local;
 pub mod number;
 pub mod path;
+pub mod per_peer;
 pub mod range;
 pub mod registry;
 pub mod service;

@@ -6,6 +6,7 @@ use realize_config::Config;
 use realize_core::entry::{Entry, EntryKind, Timestamp};
 use realize_core::path::Escaped;
 use realize_core::service::List;
+use realize_rpc::Limits;
 use serde_json::json;
 
 use crate::args::ListArguments;
@@ -20,7 +21,7 @@ pub(crate) async fn run(
     network: &Network<'_>,
 ) -> Result<(), Exit> {
     let source = Source::find(&arguments.location, "the directory", config, network)?;
-    let opened = source.open().await?;
+    let opened = source.open(Limits::default()).await?;
     let mut list = List {
         within: opened.within.clone(),
         files: true,

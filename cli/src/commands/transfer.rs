@@ -108,7 +108,7 @@ impl Transfer<'_> {
         };
         let json = self.config.r#move.json;
         let started = Instant::now();
-        let source = self.source.open().await?;
+        let source = self.source.open(Limits::default()).await?;
         let destination = if self.destination.exists() {
             Some(self.destination.open(Limits::default()).await?)
         } else {
@@ -188,8 +188,8 @@ impl Transfer<'_> {
     /// One try, from opening both ends to closing them.
     async fn attempt(&self, cancel: &CancellationToken) -> Result<Report, Broken> {
         let opening = async {
-            let source = self.source.open().await?;
-            let destination = self.destination.open(self.limits.to_destination()).await?;
+            let source = self.source.open(self.limits.for_source()).await?;
+            let destination = self.destination.open(self.limits.for_destination()).await?;
             Ok::<_, Error>((source, destination))
         };
         let (source, destination) = tokio::select! {
@@ -220,6 +220,7 @@ impl Transfer<'_> {
             ..self.options.clone()
         };
         let throttle = &self.config.throttle;
+        let stop = cancel.child_token();
         let limiting = self
             .limits
             .keep(throttle, &*source.service, &*destination.service);
@@ -228,12 +229,19 @@ impl Transfer<'_> {
             Arc::clone(&destination.service),
             options,
             Arc::clone(&shown) as _,
-            cancel.clone(),
+            stop.clone(),
         );
+        tokio::pin!(moving);
         let ended = tokio::select! {
             biased;
-            error = limiting => Err(error.into()),
-            ended = moving => ended,
+            error = limiting => {
+                // What was done until then counts, and the ends are given back.
+                stop.cancel();
+                let (Ok(mut report) | Err(Broken { mut report, .. })) = moving.await;
+                report.stopped = None;
+                Err(Broken { error, report })
+            }
+            ended = &mut moving => ended,
         };
         if let Some(progress) = &shown.progress {
             progress.end();

@@ -30,7 +30,7 @@ pub(crate) async fn run(
     // Whatever its age, a file can be compared.
     options.min_age = std::time::Duration::ZERO;
     let (from, to) = (
-        source.open().await?,
+        source.open(Limits::default()).await?,
         destination.open(Limits::default()).await?,
     );
     options.within.clone_from(&from.within);

@@ -144,12 +144,7 @@ impl Directories for Served {
             let what = "this machine may not change the limits there: it lacks the right control";
             return Err(Error::new(ErrorKind::Forbidden, what));
         }
-        let total = self.limits.total();
-        self.limits.set_total(Rates {
-            up: change.up.of(total.up),
-            down: change.down.of(total.down),
-        });
-        let Rates { up, down } = self.limits.total();
+        let Rates { up, down } = self.limits.change_total(change);
         Ok(InForce { up, down })
     }
 

@@ -14,6 +14,7 @@ use clap::Parser;
 use realize_config::{Config, Environment, Overrides, listed};
 use realize_core::registry::TransportRegistry;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -144,7 +145,8 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
     served
         .replace(config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;
-    let _limiting = keep_total(&served.limits, config.throttle.clone());
+    let (_throttle, told) = watch::channel(config.throttle.clone());
+    let _limiting = keep_total(&served.limits, told);
     let serving = Serving::new(served, network.known().clone());
     let mut signals = Signals::new()?;
     let connection = serving.serve("exec", realize_exec::stdio(id.clone()));
@@ -174,7 +176,8 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     served
         .replace(&config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;
-    let mut limiting = keep_total(&served.limits, config.throttle.clone());
+    let (throttle, told) = watch::channel(config.throttle.clone());
+    let _limiting = keep_total(&served.limits, told);
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     let serving = Arc::new(Serving::new(Arc::clone(&served), network.known().clone()));
@@ -212,9 +215,7 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
         match reload::reload(origin, &current, &serving) {
             Ok(config) => {
-                // Dropped first, so that it sets nothing any more.
-                drop(limiting);
-                limiting = keep_total(&served.limits, config.throttle.clone());
+                throttle.send_replace(config.throttle.clone());
                 current = config;
             }
             Err(exit) => tracing::error!(event = "config.rejected", reason = exit.message()),

@@ -1,8 +1,8 @@
 //! SIGHUP: a changed configuration, as far as it can be taken in while running.
 //!
 //! That is peers, directories, rights and limits: peers that are gone are cut at once, rights apply
-//! to the next call, limits at once. What listens, with which key, and what is logged, stays as it is: a change of it
-//! refuses the whole reload, as does anything wrong with the configuration.
+//! to the next call, limits at once. What listens, with which key, and what is logged, stays as it
+//! is: a change of it refuses the whole reload, as does anything wrong with the configuration.
 
 use realize_config::Config;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use realize_core::error::ErrorKind;
 use realize_core::known_peers::KnownPeers;
+use realize_core::per_peer::PerPeer;
 use realize_core::transport::{Connection, Handshake, Listener, TransportError};
 use realize_rpc::Server;
 use tokio::sync::Semaphore;
@@ -22,6 +23,8 @@ const HANDSHAKE: Duration = Duration::from_secs(15);
 const MAX_HANDSHAKES: usize = 1024;
 /// How many connections are served at once.
 const MAX_CONNECTIONS: usize = 1024;
+/// How many of them one peer has, so that none has all: enough for the lanes of all its sessions.
+const MAX_PER_PEER: usize = 128;
 
 /// What all listeners share.
 pub(super) struct Serving {
@@ -30,6 +33,7 @@ pub(super) struct Serving {
     server: Server,
     handshakes: Semaphore,
     connections: Semaphore,
+    per_peer: PerPeer,
     rejections: Rejections,
 }
 
@@ -41,6 +45,7 @@ impl Serving {
             known,
             handshakes: Semaphore::new(MAX_HANDSHAKES),
             connections: Semaphore::new(MAX_CONNECTIONS),
+            per_peer: PerPeer::new(MAX_PER_PEER),
             rejections: Rejections::default(),
         }
     }
@@ -98,6 +103,10 @@ impl Serving {
             let who = format!("{} is not known here", connection.peer);
             return self.rejections.note(transport, &who);
         }
+        let Some(_share) = self.per_peer.take(&connection.peer) else {
+            let who = format!("{} has too many connections at once", connection.peer);
+            return self.rejections.note(transport, &who);
+        };
         let Ok(_serving) = self.connections.try_acquire() else {
             return self
                 .rejections

@@ -111,14 +111,14 @@ impl Source {
         }
     }
 
-    pub(crate) async fn open(&self) -> Result<Opened, Error> {
+    /// Opens it. What is read from it comes as fast as `limits` say, if it comes over connections.
+    pub(crate) async fn open(&self, limits: Limits) -> Result<Opened, Error> {
         match self {
             Self::Here(source, in_process) => {
                 let within = source.within.clone();
-                let limits = Limits::default();
                 Opened::here("source", source.open()?, within, in_process, limits).await
             }
-            Self::There(remote) => remote.open_either().await,
+            Self::There(remote) => remote.open_either(limits).await,
         }
     }
 

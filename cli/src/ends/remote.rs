@@ -42,7 +42,7 @@ impl RemoteEnd {
         Ok((client, service))
     }
 
-    /// Opens it as a directory; what is sent there goes as fast as `limits` say.
+    /// Opens it as a directory; its connections go as fast as `limits` say.
     pub(super) async fn open(&self, limits: Limits) -> Result<Opened, Error> {
         let (client, mut service) = self.connect(limits).await?;
         if let Some(within) = &self.within {
@@ -57,11 +57,11 @@ impl RemoteEnd {
     }
 
     /// Opens it as a directory or a file, whichever it is.
-    pub(super) async fn open_either(&self) -> Result<Opened, Error> {
+    pub(super) async fn open_either(&self, limits: Limits) -> Result<Opened, Error> {
         let Some(within) = &self.within else {
-            return self.open(Limits::default()).await;
+            return self.open(limits).await;
         };
-        let (client, service) = self.connect(Limits::default()).await?;
+        let (client, service) = self.connect(limits).await?;
         let (root, file) = if is_file(&*service, within).await? {
             (within.parent(), Some(within.file_name()))
         } else {

@@ -1,6 +1,7 @@
 //! The limits of a move.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use realize_config::{Config, Rates, Throttle};
 use realize_core::clock::SystemClock;
@@ -8,6 +9,7 @@ use realize_core::throttle::RateLimiter;
 use realize_core::{Error, Result, Service, service};
 use realize_rpc::Limits;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use super::{EVERYBODY, keep, lower, set};
 
@@ -24,7 +26,12 @@ pub(crate) struct MoverLimits {
     total: Arc<RateLimiter>,
     /// What is sent to this destination, by its section and by its own answer.
     to_destination: Arc<RateLimiter>,
+    /// What comes from the source, which is told so: should it not obey, it is held back.
+    from_source: Arc<RateLimiter>,
 }
+
+/// After so long the ends are asked again.
+const AGAIN: Duration = Duration::from_secs(60);
 
 impl MoverLimits {
     /// Limits for a move between these peers, named as in `config`; none is this machine.
@@ -40,11 +47,20 @@ impl MoverLimits {
             destination: destination.map(str::to_owned),
             total: Arc::new(RateLimiter::new(None)),
             to_destination: Arc::new(RateLimiter::new(of(destination).up)),
+            from_source: Arc::new(RateLimiter::new(None)),
+        }
+    }
+
+    /// What the connections to the source pass.
+    pub(crate) fn for_source(&self) -> Limits {
+        Limits {
+            send: Vec::new(),
+            receive: vec![self.from_source.clone()],
         }
     }
 
     /// What the connections to the destination pass.
-    pub(crate) fn to_destination(&self) -> Limits {
+    pub(crate) fn for_destination(&self) -> Limits {
         Limits {
             send: vec![self.to_destination.clone(), self.total.clone()],
             receive: Vec::new(),
@@ -52,9 +68,9 @@ impl MoverLimits {
     }
 
     /// Keeps to `throttle` and its timetable, for as long as it is polled. What this machine sends is
-    /// limited, and both ends are told, before anything else is asked of them. It ends only with an
-    /// error: what an end answered instead, unless that is a lost connection, which the move finds by
-    /// itself.
+    /// limited, and both ends are told, before content is asked of them; and they are asked again from
+    /// time to time, for their own limits may change. It ends only with an error: what an end answered
+    /// instead.
     pub(crate) async fn keep(
         &self,
         throttle: &Throttle,
@@ -66,14 +82,14 @@ impl MoverLimits {
             tell.send_replace(rates);
         });
         let telling = async {
-            while told.changed().await.is_ok() {
+            loop {
+                // When it changes, or when it is time.
+                let _ = timeout(AGAIN, told.changed()).await;
                 let rates = *told.borrow_and_update();
-                match self.apply(rates, source, destination).await {
-                    Err(error) if !error.kind().is_retryable() => return error,
-                    _ => {}
+                if let Err(error) = self.apply(rates, source, destination).await {
+                    return error;
                 }
             }
-            std::future::pending().await
         };
         tokio::select! {
             biased;
@@ -105,15 +121,13 @@ impl MoverLimits {
         let to_it = lower(self.of_destination.up, to?.receive_rate);
         let peer = self.destination.as_deref().unwrap_or("local");
         set(&self.to_destination, peer, "up", to_it);
-        let answer = from?;
-        if let Some(rate) = answer.send_rate {
-            tracing::info!(
-                event = "limit.agreed",
-                peer = self.source.as_deref().unwrap_or("local"),
-                direction = "down",
-                rate
-            );
-        }
+        let peer = self.source.as_deref().unwrap_or("local");
+        set(
+            &self.from_source,
+            peer,
+            "down",
+            lower(down, from?.send_rate),
+        );
         Ok(())
     }
 }

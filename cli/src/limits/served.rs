@@ -6,18 +6,30 @@ use std::sync::{Arc, PoisonError, RwLock};
 use realize_config::{Config, Rates, Throttle};
 use realize_core::clock::{Clock, SystemClock};
 use realize_core::transport::PeerId;
-use realize_rpc::Limits;
+use realize_rpc::{Change, LimitChange, Limits};
+use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{EVERYBODY, LocalClock, Pair, in_force, keep};
+use super::{EVERYBODY, LocalClock, Pair, in_force, keep, lower, set};
 
-/// Holds what holds in all to `throttle` and its timetable, from now on, until the handle is dropped.
-/// What else sets it has its way until the timetable's next change.
-pub(crate) fn keep_total(limits: &Arc<ServedLimits>, throttle: Throttle) -> AbortOnDropHandle<()> {
-    limits.set_now(&throttle);
+/// Holds what holds in all to what `throttle` says and its timetable, from now on, until the handle is
+/// dropped. What else sets it has its way until the timetable's next change.
+pub(crate) fn keep_total(
+    limits: &Arc<ServedLimits>,
+    mut throttle: watch::Receiver<Throttle>,
+) -> AbortOnDropHandle<()> {
+    limits.set_now(&throttle.borrow());
     let limits = Arc::clone(limits);
     let keeping = async move {
-        match keep(&throttle, &SystemClock, |rates| limits.set_total(rates)).await {}
+        loop {
+            let current = throttle.borrow_and_update().clone();
+            tokio::select! {
+                never = keep(&current, &SystemClock, |rates| limits.set_total(rates)) => match never {},
+                changed = throttle.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+        }
     };
     AbortOnDropHandle::new(tokio::spawn(keeping))
 }
@@ -39,10 +51,18 @@ impl ServedLimits {
     ) {
         let mut known = self.peers.write().unwrap_or_else(PoisonError::into_inner);
         let mut kept = HashMap::new();
+        // One machine may have several names, and keeps to the lowest limit of them.
+        let mut rates: HashMap<&PeerId, (&str, Rates)> = HashMap::new();
         for (name, id) in peers {
-            let pair = known.remove(id).unwrap_or_default();
             let section = config.peers.get(name);
-            pair.set(name, section.map(|peer| peer.throttle).unwrap_or_default());
+            let of_name = section.map(|peer| peer.throttle).unwrap_or_default();
+            let (_, rates) = rates.entry(id).or_insert((name, of_name));
+            rates.up = lower(rates.up, of_name.up);
+            rates.down = lower(rates.down, of_name.down);
+        }
+        for (id, (name, rates)) in rates {
+            let pair = known.remove(id).unwrap_or_default();
+            pair.set(name, rates);
             kept.insert(id.clone(), pair);
         }
         *known = kept;
@@ -59,9 +79,18 @@ impl ServedLimits {
         self.total.set(EVERYBODY, rates);
     }
 
-    /// What holds in all.
-    pub(crate) fn total(&self) -> Rates {
-        self.total.rates()
+    /// Changes what holds in all; answers what is in force from then on.
+    pub(crate) fn change_total(&self, change: LimitChange) -> Rates {
+        let pair = &self.total;
+        for (limiter, direction, change) in [
+            (&pair.up, "up", change.up),
+            (&pair.down, "down", change.down),
+        ] {
+            if change != Change::Keep {
+                set(limiter, EVERYBODY, direction, change.of(None));
+            }
+        }
+        pair.rates()
     }
 
     /// What the connections with `peer` pass.
@@ -73,5 +102,64 @@ impl ServedLimits {
             send: pairs.iter().map(|pair| pair.up.clone() as _).collect(),
             receive: pairs.iter().map(|pair| pair.down.clone() as _).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use realize_config::{Environment, Overrides};
+
+    use super::*;
+    use crate::default_transports;
+
+    /// The configuration of two names, and what each may send at most.
+    fn config(one: &str, other: &str) -> Config {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("realize.toml");
+        let text = format!(
+            "[peers.one]\nkey = \"unix:uid=1\"\nthrottle = {{ {one} }}\n\
+             [peers.other]\nkey = \"unix:uid=2\"\nthrottle = {{ {other} }}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let (none, flags) = (Environment::default(), Overrides::new());
+        Config::load(Some(&file), &none, &flags, &default_transports()).unwrap()
+    }
+
+    fn rates(limits: &Limits) -> Vec<Option<u64>> {
+        let rate = |throttle: &Arc<dyn realize_core::throttle::Throttle>| {
+            throttle.rate().map(NonZeroU64::get)
+        };
+        limits.send.iter().map(rate).collect()
+    }
+
+    #[test]
+    fn a_machine_of_two_names_keeps_to_the_lower_limit_also_after_a_reload() {
+        let id = PeerId::new("unix:uid=1").unwrap();
+        let names = ["one", "other"].map(str::to_owned);
+        let both = || names.iter().map(|name| (name, &id));
+        let limits = ServedLimits::default();
+        limits.replace(&config("up = \"8K\"", ""), both());
+        let standing = limits.of(&id);
+        assert_eq!(rates(&standing), [Some(8 << 10), None]);
+        limits.replace(&config("up = \"8K\"", "up = \"6K\""), both());
+        assert_eq!(rates(&standing), [Some(6 << 10), None]);
+        assert_eq!(rates(&limits.of(&id)), rates(&standing));
+    }
+
+    #[test]
+    fn a_change_of_one_direction_leaves_the_other() {
+        let limits = ServedLimits::default();
+        let set = |rate| Change::Set(NonZeroU64::new(rate).unwrap());
+        let (keep, lift) = (Change::Keep, Change::Lift);
+        let change = |up, down| {
+            let Rates { up, down } = limits.change_total(LimitChange { up, down });
+            (up.map(NonZeroU64::get), down.map(NonZeroU64::get))
+        };
+        assert_eq!(change(set(8192), keep), (Some(8192), None));
+        assert_eq!(change(keep, set(5000)), (Some(8192), Some(5000)));
+        assert_eq!(change(lift, keep), (None, Some(5000)));
+        assert_eq!(change(keep, keep), (None, Some(5000)));
     }
 }

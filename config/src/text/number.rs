@@ -3,6 +3,7 @@
 use std::fmt;
 use std::num::NonZeroU64;
 
+use realize_core::throttle::MIN_RATE;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use super::FromText;
@@ -19,6 +20,9 @@ impl FromText for Rate {
     fn from_text(text: &str) -> Result<Self, String> {
         let parser = parse_size::Config::new().with_binary();
         match parser.parse_size(text).map(NonZeroU64::new) {
+            Ok(Some(rate)) if rate < MIN_RATE => {
+                Err(": less than 4K, which is the lowest limit".to_owned())
+            }
             Ok(Some(rate)) => Ok(Self(rate)),
             Ok(None) => Err(": nothing would be sent; for no limit, leave the key out".to_owned()),
             Err(parse_size::Error::PosOverflow) => Err(": too large".to_owned()),
@@ -81,10 +85,10 @@ mod tests {
     use rstest::rstest;
 
     #[rstest]
-    #[case("1", 1)]
-    #[case("1K", 1024)]
-    #[case("1k", 1024)]
-    #[case("1KB", 1024)]
+    #[case("4096", 4096)]
+    #[case("4K", 4096)]
+    #[case("4k", 4096)]
+    #[case("4KB", 4096)]
     #[case("512K", 512 * 1024)]
     #[case("1M", 1024 * 1024)]
     #[case("1.5M", 3 * 512 * 1024)]
@@ -107,6 +111,8 @@ mod tests {
     #[case("0", ": nothing would be sent; for no limit, leave the key out")]
     #[case("0.0001K", ": nothing would be sent; for no limit, leave the key out")]
     #[case("16E", ": too large")]
+    #[case("20", ": less than 4K, which is the lowest limit")]
+    #[case("4095", ": less than 4K, which is the lowest limit")]
     fn wrong_rates(#[case] text: &str, #[case] more: &str) {
         assert_eq!(Rate::from_text(text).unwrap_err(), more);
     }

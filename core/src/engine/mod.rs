@@ -9,6 +9,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +75,7 @@ pub async fn move_files(
         observer,
         report: Mutex::default(),
         unfinished: AtomicBool::new(false),
+        blocks: Semaphore::new(transfer::BLOCKS),
         stop: CancellationToken::new(),
     });
     run.claim().await?;
@@ -117,6 +119,8 @@ struct Run {
     report: Mutex<Report>,
     /// Whether a file was begun in blocks and not finished.
     unfinished: AtomicBool,
+    /// A permit for each block that is being sent.
+    blocks: Semaphore,
     /// Cancelled by a conflict at which the run is to stop.
     stop: CancellationToken,
 }

@@ -19,12 +19,16 @@ use crate::service::{
 
 /// How many blocks of a file are being read at once.
 const READS: usize = 4;
-/// How many are being sent at once.
+/// How many of them are being sent at once.
 const SENDS: usize = 12;
+/// How many blocks of all files of a run are being sent at once. A peer has memory for no more.
+pub(super) const BLOCKS: usize = 16;
 /// How often a file is sent when what arrives is not what was sent.
 const MAX_ATTEMPTS: u32 = 2;
 /// How many blocks of the source one diff looks at.
 const DIFF_BLOCKS: u64 = 4;
+/// How many bytes of it at least: around each the basis is looked at as far as [`DIFF_SLACK`].
+const MIN_DIFF: u64 = 1 << 20;
 /// How far around the expected place in the basis a diff looks.
 const DIFF_SLACK: u64 = 1 << 20;
 /// The size of a block where a partial is compared in place.
@@ -155,14 +159,19 @@ impl Run {
         let mut reads = stream::iter(reads).buffered(READS);
         let mut sends: FuturesUnordered<BoxFuture<'_, Result<()>>> = FuturesUnordered::new();
         loop {
+            // Cancel safe: a permit is given back, and the reads go on where they are.
+            let next = async {
+                let permit = self.blocks.acquire().await;
+                (permit, reads.next().await)
+            };
             // Both go on while either waits.
-            let (piece, block) = tokio::select! {
+            let (permit, (piece, block)) = tokio::select! {
                 Some(sent) = sends.next() => {
                     sent?;
                     continue;
                 }
-                block = reads.next(), if sends.len() < SENDS => match block {
-                    Some(block) => block?,
+                (permit, block) = next, if sends.len() < SENDS => match block {
+                    Some(block) => (permit, block?),
                     None => break,
                 },
             };
@@ -173,7 +182,11 @@ impl Run {
                 }
                 None => None,
             };
-            sends.push(Box::pin(self.send_block(item, piece, block, state)));
+            let send = self.send_block(item, piece, block, state);
+            sends.push(Box::pin(async move {
+                let _permit = permit;
+                send.await
+            }));
         }
         while let Some(sent) = sends.next().await {
             sent?;
@@ -234,7 +247,7 @@ impl Run {
         hasher: &mut TreeHasher,
         range: ByteRange,
     ) -> Result<Option<ByteRange>> {
-        for piece in range.pieces_by(|| self.block_size() * DIFF_BLOCKS) {
+        for piece in range.pieces_by(|| (self.block_size() * DIFF_BLOCKS).max(MIN_DIFF)) {
             let signature = SignatureRequest {
                 target: target(item),
                 basis: patching.basis.clone(),

@@ -17,8 +17,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::Throttle;
 use super::bucket::Bucket;
+use super::{MIN_RATE, Throttle};
 
 /// How long after its turn one that is not first sees to it itself. Before that it is woken, in
 /// order, by the first: timers that fall due together would go off in any order.
@@ -75,6 +75,7 @@ struct Place<'a> {
 impl RateLimiter {
     /// A limiter of `rate` bytes per second; without one, everything passes.
     pub fn new(rate: Option<NonZeroU64>) -> Self {
+        let rate = rate.map(|rate| rate.max(MIN_RATE));
         Self {
             rate: AtomicU64::new(rate.map_or(0, NonZeroU64::get)),
             state: Mutex::new(State {
@@ -125,6 +126,7 @@ impl Throttle for RateLimiter {
     }
 
     fn set_rate(&self, rate: Option<NonZeroU64>) {
+        let rate = rate.map(|rate| rate.max(MIN_RATE));
         self.with(|state| {
             state.set_rate(rate);
             self.rate

@@ -21,6 +21,13 @@ pub use gate::Throttles;
 pub use limiter::RateLimiter;
 pub use stream::RateLimitStream;
 
+/// The lowest limit, in bytes per second: with less, those who wait for their turn would count as
+/// gone. One that is lower counts as this one.
+pub const MIN_RATE: NonZeroU64 = match NonZeroU64::new(4096) {
+    Some(rate) => rate,
+    None => NonZeroU64::MIN,
+};
+
 /// The shortest and the longest slice, in bytes.
 const SLICES: (u64, u64) = (512, 64 * 1024);
 

@@ -90,6 +90,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("transport", &["path"]),
     ("known_peers", &["transport"]),
     ("number", &["registry"]),
+    ("per_peer", &["transport"]),
     ("registry", &["known_peers", "transport"]),
     ("throttle", &[]),
 ];

@@ -16,7 +16,7 @@ pub const MAX_STREAMS: u32 = 64;
 
 /// How many connections one peer may have to a listener. Those of a mover that was killed count
 /// until they are given up, [`idle_timeout`](crate::QuicOptions::idle_timeout) later.
-pub const MAX_CONNECTIONS_PER_PEER: usize = 16;
+pub const MAX_CONNECTIONS_PER_PEER: usize = 32;
 
 /// How many bytes of one stream may arrive before they are read, at most: 1 MiB. More is of no use: a
 /// stream with more than 1,024 gaps ends its connection, and a larger window has them. It is less
@@ -24,5 +24,5 @@ pub const MAX_CONNECTIONS_PER_PEER: usize = 16;
 pub const STREAM_WINDOW: u32 = 1 << 20;
 
 /// How many bytes of one connection may arrive before they are read, at most: 2 MiB. With
-/// [`MAX_CONNECTIONS_PER_PEER`] it bounds what a peer holds in memory: 32 MiB.
+/// [`MAX_CONNECTIONS_PER_PEER`] it bounds what a peer holds in memory: 64 MiB.
 pub const MAX_CONNECTION_WINDOW: u32 = 2 << 20;

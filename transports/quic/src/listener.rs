@@ -1,14 +1,14 @@
 //! Listening: who connects, what they have to prove, and the streams that they open.
 
-use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use quinn::{ConnectionError, Incoming, TokioRuntime, VarInt};
 use realize_core::known_peers::KnownPeers;
-use realize_core::transport::{Connection, Endpoint, Handshake, Listener, PeerId, TransportError};
+use realize_core::per_peer::PerPeer;
+use realize_core::transport::{Connection, Endpoint, Handshake, Listener, TransportError};
 use realize_tls::{
     HostPort, MAX_PENDING, Pending, Place, PublicKey, RefusedKey, canonical, peer_key,
 };
@@ -65,7 +65,7 @@ impl QuicListener {
             known: transport.known.clone(),
             ours: *transport.key.public_key(),
             pending: transport.pending.clone(),
-            counts: Mutex::default(),
+            connections: PerPeer::new(MAX_CONNECTIONS_PER_PEER),
             arrived,
         });
         let accepting = tokio::spawn(gate.accept(socket.clone()));
@@ -113,8 +113,7 @@ struct Gate {
     known: KnownPeers,
     ours: PublicKey,
     pending: Pending,
-    /// How many connections each peer has.
-    counts: Mutex<HashMap<PeerId, usize>>,
+    connections: PerPeer,
     arrived: mpsc::Sender<Arrival>,
 }
 
@@ -175,7 +174,7 @@ impl Gate {
             nobody(what)
         };
         let unknown = || RefusedKey::Unknown { found: key }.to_string();
-        let Some(_counted) = self.count(&peer) else {
+        let Some(_share) = self.connections.take(&peer) else {
             let what = format!("{peer} has {MAX_CONNECTIONS_PER_PEER} connections already");
             return Err(close(TOO_MANY, what));
         };
@@ -223,39 +222,6 @@ impl Gate {
         }
         let what = format!("{address}: the handshake failed: {error}");
         io::Error::new(StreamFault::of(error, None).kind(), what).into()
-    }
-
-    /// Counts one more connection of `peer`, if it may have one.
-    fn count(&self, peer: &PeerId) -> Option<Counted<'_>> {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(peer.clone()).or_default();
-        if *count >= MAX_CONNECTIONS_PER_PEER {
-            return None;
-        }
-        *count += 1;
-        Some(Counted {
-            gate: self,
-            peer: peer.clone(),
-        })
-    }
-}
-
-/// A connection of a peer, for as long as it is there.
-struct Counted<'a> {
-    gate: &'a Gate,
-    peer: PeerId,
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        let counts = self.gate.counts.lock();
-        let mut counts = counts.unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.peer) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.remove(&self.peer);
-            }
-        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use realize_core::number::{Number, Range};
 use realize_core::registry::{BuildError, TransportContext, TransportOption, TypedFactory};
 use realize_core::transport::Transport;
-use realize_tls::load_private_key;
+use realize_tls::machine_key;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use crate::transport::TcpTransport;
@@ -113,18 +113,7 @@ impl TypedFactory for TcpFactory {
         options: TcpOptions,
         context: &TransportContext,
     ) -> Result<Arc<dyn Transport>, BuildError> {
-        let Some(file) = &context.key_file else {
-            return Err(BuildError::Missing {
-                what: "tcp needs this machine's key: make one with `realize keygen FILE` and name \
-                       it in [identity] key = ..."
-                    .to_owned(),
-                source: None,
-            });
-        };
-        let key = load_private_key(file).map_err(|error| BuildError::Missing {
-            what: "tcp needs this machine's key, and cannot use the one of [identity]".to_owned(),
-            source: Some(Box::new(error)),
-        })?;
+        let key = machine_key(context, "tcp")?;
         let known = context.known.clone();
         Ok(Arc::new(TcpTransport::new(key, known, options)))
     }

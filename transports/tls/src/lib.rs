@@ -20,6 +20,7 @@ mod config;
 mod encoding;
 mod file;
 mod key;
+mod machine;
 mod pending;
 mod verifier;
 
@@ -27,6 +28,7 @@ pub use address::{HostPort, MAX_ADDRESSES, canonical};
 pub use config::{ALPN, client_config, server_config, server_name};
 pub use file::{FileError, MAX_FILE_LEN, load_private_key, load_public_key, save_private_key};
 pub use key::{KeyError, PrivateKey, PublicKey};
+pub use machine::machine_key;
 pub use pending::{MAX_PENDING, MAX_PENDING_PER_ADDRESS, Pending, Place};
 pub use verifier::{RefusedKey, is_refusal, peer_key, refused_by_peer, refused_key, tls_error};
 
