@@ -4,8 +4,8 @@
 //! `args` is what may be typed; `location` says what SOURCE and DESTINATION stand for, `ends` opens
 //! them, `network` knows the peers and the transports; `commands` carries out, `retry` says when to
 //! try again; `output` is what a person or a program gets to see; `exit` maps every end to the code
-//! that the contract names; `logging` sets up tracing. `daemon` is the other program.
-//! [`limits`] follows the timetable of limits.
+//! that the contract names; `limits` says how fast; `logging` sets up tracing. `daemon` is the other
+//! program.
 //!
 //! Whoever has written a transport of their own makes both programs with it in a few lines:
 //!
