@@ -280,6 +280,10 @@ impl Service for Subtree {
         config.map_err(|error| self.outward(error))
     }
 
+    fn window(&self) -> usize {
+        self.inner.window()
+    }
+
     fn block_size(&self) -> u64 {
         self.inner.block_size()
     }

@@ -276,6 +276,10 @@ impl Service for Guarded {
         self.inner.configure(config).await
     }
 
+    fn window(&self) -> usize {
+        self.inner.window()
+    }
+
     fn block_size(&self) -> u64 {
         self.inner.block_size()
     }

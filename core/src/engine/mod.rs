@@ -75,6 +75,7 @@ pub async fn move_files(
         observer,
         report: Mutex::default(),
         unfinished: AtomicBool::new(false),
+        over: AtomicBool::new(false),
         blocks: Semaphore::new(transfer::BLOCKS),
         stop: CancellationToken::new(),
     });
@@ -88,6 +89,7 @@ pub async fn move_files(
         }
         ended = run.all() => ended,
     };
+    run.over.store(true, Ordering::Relaxed);
     let report = run.with_report(|report| report.clone());
     let released = run.release(run.ending(&report, ended.is_ok())).await;
     if let Err(error) = ended {
@@ -119,6 +121,8 @@ struct Run {
     report: Mutex<Report>,
     /// Whether a file was begun in blocks and not finished.
     unfinished: AtomicBool,
+    /// Set when the ends are given back: what is still under way is cut.
+    over: AtomicBool,
     /// A permit for each block that is being sent.
     blocks: Semaphore,
     /// Cancelled by a conflict at which the run is to stop.

@@ -1,6 +1,7 @@
 //! What became of each file: counted, logged, and told to the observer.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use super::Run;
 use super::plan::Item;
@@ -30,6 +31,10 @@ impl Run {
     /// Sorts out an error about one file: deferred, failed, or one that ends the run. `copied` says
     /// that the file is safe at the destination and only its deletion failed.
     pub(super) async fn ended_badly(&self, item: &Item, error: Error, copied: bool) -> Result<()> {
+        if self.over.load(Ordering::Relaxed) {
+            // The ends are being given back under work that was cut: it is for the next run.
+            return Ok(());
+        }
         let path = &item.entry.path;
         match error.kind() {
             // The connection's errors are not the file's.

@@ -19,8 +19,6 @@ use crate::service::{
 
 /// How many blocks of a file are being read at once.
 const READS: usize = 4;
-/// How many of them are being sent at once.
-const SENDS: usize = 12;
 /// How many blocks of all files of a run are being sent at once. A peer has memory for no more.
 pub(super) const BLOCKS: usize = 16;
 /// How often a file is sent when what arrives is not what was sent.
@@ -170,7 +168,7 @@ impl Run {
                     sent?;
                     continue;
                 }
-                (permit, block) = next, if sends.len() < SENDS => match block {
+                (permit, block) = next, if sends.len() < self.destination.window() => match block {
                     Some(block) => (permit, block?),
                     None => break,
                 },

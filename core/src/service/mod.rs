@@ -135,6 +135,12 @@ pub trait Service: Send + Sync {
     /// `Forbidden` for whoever may do nothing here.
     async fn configure(&self, config: Config) -> Result<Config>;
 
+    /// How many blocks of a file are to be on their way to this service at once: few where it is near,
+    /// more where answers take their time.
+    fn window(&self) -> usize {
+        4
+    }
+
     /// The size of block that suits the way to this service now, in bytes: [`MAX_BLOCK`], or less
     /// where a limit is in force ([`block_size_at`]). Batches are to hold a few blocks.
     fn block_size(&self) -> u64 {

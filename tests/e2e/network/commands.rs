@@ -484,7 +484,7 @@ fn a_transport_that_does_not_exist_is_named(
     outcome.says(&[
         "--transport",
         "tpc",
-        "there are channel, exec, tcp",
+        "there are channel, exec, quic, tcp",
         "did you mean `tcp`?",
     ]);
 }

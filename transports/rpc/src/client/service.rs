@@ -26,6 +26,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// what there is of it adds to [`PATIENCE`].
 const SLOWEST: u64 = 1 << 20;
 
+/// How many blocks of a file are on their way at once at most.
+const MAX_WINDOW: usize = 12;
+
 /// The patience for work on so many bytes.
 fn patience(bytes: u64) -> Duration {
     PATIENCE.saturating_add(Duration::from_secs(bytes / SLOWEST))
@@ -186,6 +189,11 @@ impl Service for Client {
         let rate = answer.send_rate.map_or(0, NonZeroU64::get);
         self.lanes.peer_rate.store(rate, Ordering::Relaxed);
         Ok(answer)
+    }
+
+    fn window(&self) -> usize {
+        // One for each lane, and some for what is being answered.
+        (self.lanes.wanted.get() + 4).min(MAX_WINDOW)
     }
 
     fn block_size(&self) -> u64 {
