@@ -21,7 +21,7 @@ impl FromText for Rate {
         let parser = parse_size::Config::new().with_binary();
         match parser.parse_size(text).map(NonZeroU64::new) {
             Ok(Some(rate)) if rate < MIN_RATE => {
-                Err(": less than 4K, which is the lowest limit".to_owned())
+                Err(": less than 1K, which is the lowest limit".to_owned())
             }
             Ok(Some(rate)) => Ok(Self(rate)),
             Ok(None) => Err(": nothing would be sent; for no limit, leave the key out".to_owned()),
@@ -111,8 +111,8 @@ mod tests {
     #[case("0", ": nothing would be sent; for no limit, leave the key out")]
     #[case("0.0001K", ": nothing would be sent; for no limit, leave the key out")]
     #[case("16E", ": too large")]
-    #[case("20", ": less than 4K, which is the lowest limit")]
-    #[case("4095", ": less than 4K, which is the lowest limit")]
+    #[case("20", ": less than 1K, which is the lowest limit")]
+    #[case("1023", ": less than 1K, which is the lowest limit")]
     fn wrong_rates(#[case] text: &str, #[case] more: &str) {
         assert_eq!(Rate::from_text(text).unwrap_err(), more);
     }

@@ -23,7 +23,7 @@ pub use stream::RateLimitStream;
 
 /// The lowest limit, in bytes per second: with less, those who wait for their turn would count as
 /// gone. One that is lower counts as this one.
-pub const MIN_RATE: NonZeroU64 = match NonZeroU64::new(4096) {
+pub const MIN_RATE: NonZeroU64 = match NonZeroU64::new(1024) {
     Some(rate) => rate,
     None => NonZeroU64::MIN,
 };

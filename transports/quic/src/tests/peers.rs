@@ -155,7 +155,8 @@ async fn a_peer_has_so_many_connections_and_is_told_when_there_are_no_more() {
         error.to_string().contains("too many connections"),
         "{error}"
     );
-    let says = format!("{} has 16 connections already", machines.cam_peer());
+    let (cam, most) = (machines.cam_peer(), MAX_CONNECTIONS_PER_PEER);
+    let says = format!("{cam} has {most} connections already");
     assert!(refused.to_string().ends_with(&says), "{refused}");
     // Those that stand go on, and where one ends there is room again.
     for (near, far) in &mut held {
