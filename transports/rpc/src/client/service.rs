@@ -66,6 +66,8 @@ impl Client {
 impl Service for Client {
     async fn claim(&self, claim: Claim) -> Result<()> {
         let call = |rpc: Rpc, claim| async move { rpc.claim(context(), claim).await };
+        // Whoever claims is about to move content: the other lanes are made meanwhile.
+        self.lanes.widen();
         self.call(Kind::Urgent, PATIENCE, claim, call).await
     }
 
@@ -82,8 +84,6 @@ impl Service for Client {
     async fn offer(&self, offers: Vec<Offer>) -> Result<Vec<Result<Answer>>> {
         let call = |rpc: Rpc, offers| async move { rpc.offer(context(), offers).await };
         let count = offers.len();
-        // Content is likely to follow: the other lanes are made meanwhile.
-        self.lanes.widen();
         let answers = self.call(Kind::Urgent, PATIENCE, offers, call).await?;
         self.complete(count, answers)
     }
