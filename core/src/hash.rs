@@ -7,6 +7,7 @@
 //! is what `b3sum` prints.
 
 use std::fmt;
+use std::str::FromStr;
 
 use blake3::Hasher;
 use blake3::hazmat::{self, HasherExt, Mode};
@@ -49,6 +50,31 @@ impl Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// A text that is no [`Digest`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a hash has 64 hexadecimal digits")]
+pub struct NoDigest;
+
+impl FromStr for Digest {
+    type Err = NoDigest;
+
+    /// Reads what `Display` writes; capitals count too.
+    fn from_str(text: &str) -> Result<Self, NoDigest> {
+        let (pairs, []) = text.as_bytes().as_chunks::<2>() else {
+            return Err(NoDigest);
+        };
+        if pairs.len() != 32 {
+            return Err(NoDigest);
+        }
+        let digit = |byte: u8| char::from(byte).to_digit(16).ok_or(NoDigest);
+        let mut bytes = [0; 32];
+        for (byte, [high, low]) in bytes.iter_mut().zip(pairs) {
+            *byte = u8::try_from(digit(*high)? * 16 + digit(*low)?).map_err(|_| NoDigest)?;
+        }
+        Ok(Self(bytes))
     }
 }
 
@@ -399,6 +425,23 @@ mod tests {
 
     fn range(start: usize, end: usize) -> ByteRange {
         ByteRange::new(start as u64, end as u64).unwrap()
+    }
+
+    #[test]
+    fn a_digest_is_read_back_from_its_text() {
+        let digest = Digest::of_content(b"abc");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        assert_eq!(digest.to_string().to_uppercase().parse(), Ok(digest));
+        let text = digest.to_string();
+        for bad in [
+            "",
+            &text[..63],
+            &text[..62],
+            &format!("{text}00"),
+            &text.replace('a', "g"),
+        ] {
+            assert_eq!(bad.parse::<Digest>(), Err(NoDigest), "{bad}");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! - [`transport`] and [`registry`]: how two machines are connected, and how transports plug in.
 //! - [`throttle`]: limits on how fast bytes are sent.
 //! - [`access`]: who may do what in which directory; [`Subtree`]: a directory below another's root.
-//! - [`engine`]: moves files from one service to another, and knows nothing else.
+//! - [`engine`]: moves files from one service to another, and knows nothing else; [`metrics`] counts
+//!   what it does.
 //!
 //! No transport, wire format, command line or configuration schema is named in this crate.
 
@@ -18,6 +19,7 @@ pub mod error;
 pub mod hash;
 pub mod known_peers;
 pub mod local;
+pub mod metrics;
 pub mod number;
 pub mod path;
 pub mod per_peer;

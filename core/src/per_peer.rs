@@ -42,6 +42,11 @@ impl PerPeer {
         })
     }
 
+    /// How many shares `peer` has now.
+    pub fn held(&self, peer: &PeerId) -> usize {
+        self.taken().get(peer).copied().unwrap_or(0)
+    }
+
     /// The table. No change of it stops halfway, so it is sound even if a holder panicked.
     fn taken(&self) -> MutexGuard<'_, HashMap<PeerId, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
@@ -72,7 +77,9 @@ mod tests {
         let _second = shares.clone().take(&peer("test:a")).unwrap();
         assert!(shares.take(&peer("test:a")).is_none());
         let other = shares.take(&peer("test:b")).unwrap();
+        assert_eq!(shares.held(&peer("test:a")), 2);
         drop((first, other));
+        assert_eq!(shares.held(&peer("test:b")), 0);
         assert_eq!(shares.taken().len(), 1, "who has none is forgotten");
         assert!(shares.take(&peer("test:a")).is_some());
     }

@@ -228,7 +228,7 @@ impl Transfer<'_> {
             Arc::clone(&source.service),
             Arc::clone(&destination.service),
             options,
-            Arc::clone(&shown) as _,
+            Arc::clone(&shown),
             stop.clone(),
         );
         tokio::pin!(moving);
@@ -246,8 +246,7 @@ impl Transfer<'_> {
         if let Some(progress) = &shown.progress {
             progress.end();
         }
-        source.close().await;
-        destination.close().await;
+        tokio::join!(source.close(), destination.close());
         ended
     }
 }

@@ -165,7 +165,7 @@ impl Observer for Bars {
         totals.add(event);
         match event {
             // Small files come and go in hundreds.
-            Event::Started { path, size } if size > SMALL => {
+            Event::Started { path, size, .. } if size > SMALL => {
                 files.insert(path.clone(), self.add_file(path, size));
             }
             Event::Progress { path, bytes, .. } => {

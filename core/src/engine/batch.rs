@@ -1,10 +1,12 @@
 //! Small files, many at a time: sent whole, or compared with what is there already.
 
+use super::events::MAX_ATTEMPTS;
 use super::plan::{self, Item, Step};
-use super::{Event, Run, complete, matching, missing_answer};
+use super::{Run, complete, matching, missing_answer};
 use crate::entry::Version;
 use crate::error::{ErrorKind, Result};
 use crate::hash::Digest;
+use crate::metrics::Method;
 use crate::service::{Content, Expect, Finish, FinishFrom, Put, ReadWhole, Receipt};
 
 impl Run {
@@ -14,6 +16,7 @@ impl Run {
         for (item, expect, content) in self.read_all(wanted).await? {
             match content {
                 Ok(content) => {
+                    self.started(&item);
                     let put = Put {
                         path: item.target.clone(),
                         content,
@@ -36,10 +39,7 @@ impl Run {
     ) -> Result<Vec<(Item, Expect, Result<Content>)>> {
         let mut reads = Vec::new();
         for (item, _) in &wanted {
-            self.observer.event(Event::Started {
-                path: &item.entry.path,
-                size: item.entry.size,
-            });
+            self.takes_up(item);
             if item.link().is_none() {
                 reads.push(ReadWhole {
                     path: item.entry.path.clone(),
@@ -57,6 +57,8 @@ impl Run {
                     .next()
                     .ok_or_else(|| missing_answer("read_batch"))?
                     .map(|data| {
+                        let size = data.len() as u64;
+                        self.carried(Method::Read, size, size);
                         let hash = Digest::of_content(&data);
                         Content::File(data, hash)
                     }),
@@ -78,6 +80,7 @@ impl Run {
                 Ok(receipt) => {
                     let receipt = matching(receipt, put.content.hash())?;
                     let size = put.content.len();
+                    self.carried(Method::Send, size, size);
                     self.progress(&item, size, size);
                     received.push((item, receipt));
                 }
@@ -100,15 +103,15 @@ impl Run {
     ) -> Result<Result<Receipt>> {
         match result {
             Err(error) if error.kind() == ErrorKind::Mismatch => {
-                tracing::warn!(
-                    target: "realize::file",
-                    event = "file.mismatch",
-                    path = %item.target,
-                    attempt = 1,
-                    reason = %error.chain()
-                );
+                self.mismatch(item, 1, put.content.hash(), &error);
                 let mut again = self.destination.put(vec![put.clone()]).await?;
-                again.pop().ok_or_else(|| missing_answer("put"))
+                let again = again.pop().ok_or_else(|| missing_answer("put"))?;
+                if let Err(error) = &again
+                    && error.kind() == ErrorKind::Mismatch
+                {
+                    self.mismatch(item, MAX_ATTEMPTS, put.content.hash(), error);
+                }
+                Ok(again)
             }
             other => Ok(other),
         }
@@ -120,12 +123,10 @@ impl Run {
         let mut finishes = Vec::with_capacity(items.len());
         let mut hashed = Vec::with_capacity(items.len());
         for (item, version) in items {
-            self.observer.event(Event::Started {
-                path: &item.entry.path,
-                size: item.entry.size,
-            });
+            self.takes_up(&item);
             match self.source_hash(&item).await {
                 Ok(hash) => {
+                    self.started(&item);
                     finishes.push(finish(&item, hash, FinishFrom::Existing(version.clone())));
                     hashed.push((item, version));
                 }

@@ -86,7 +86,7 @@ impl Run {
                 Ok(()) => self.with_report(|r| r.directories = r.directories.saturating_add(1)),
                 // It holds something that was not moved.
                 Err(error) if error.kind() == ErrorKind::Conflict => {}
-                Err(error) => self.failed(path.as_bytes(), 0, error, true),
+                Err(error) => self.of_directory(&path, error, true),
             }
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Run {
             // What keeps it from being there kept its files from it, and was said of them.
             ErrorKind::Conflict if !created => Ok(()),
             _ => {
-                self.failed(entry.path.as_bytes(), 0, error, false);
+                self.of_directory(&entry.path, error, false);
                 Ok(())
             }
         }

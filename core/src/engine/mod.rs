@@ -3,26 +3,30 @@
 //! [`move_files`] lists the source page by page, offers what it finds to the destination, decides
 //! (`plan`, pure) and carries out: small files in batches (`batch`), large ones in blocks
 //! (`transfer`), what is there already by comparing (`batch` too), directories last
-//! (`directories`). It knows the two services, an [`Observer`], and nothing else. One place deletes
+//! (`directories`). It knows the two services, its [`Witnesses`], and nothing else. One place deletes
 //! files at the source, `Run::delete`, and it takes the destination's receipts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::entry::Entry;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, RangeHash};
+use crate::metrics::MoveMetrics;
 use crate::range::ByteRange;
 use crate::service::{
-    Answer, Claim, Delete, Ending, Hash, List, Offer, Page, Receipt, Role, RunId, Service,
+    Answer, Claim, Delete, Ending, Hash, List, Offer, Page, Present, Receipt, Role, RunId, Service,
 };
 
 mod batch;
 mod directories;
+mod events;
 mod options;
 mod outcome;
 mod plan;
@@ -31,6 +35,7 @@ mod report;
 mod transfer;
 mod units;
 mod verify;
+mod witnesses;
 
 pub use options::{Filter, InvalidPattern, Mode, MoveOptions, OnConflict};
 pub use plan::SMALL;
@@ -38,8 +43,10 @@ pub use preview::preview_files;
 pub use report::{
     Broken, Event, Failure, FileEnd, MAX_FAILURES, Observer, Report, Status, Stopped,
 };
-pub use verify::{VerifyReport, verify_files};
+pub use verify::{Expected, VerifyReport, verify_expected, verify_files};
+pub use witnesses::{Ledger, Record, Witnesses};
 
+use events::collides;
 use plan::{Choice, Item, Step};
 use units::{Unit, Units};
 
@@ -63,52 +70,27 @@ pub async fn move_files(
     source: Arc<dyn Service>,
     destination: Arc<dyn Service>,
     options: MoveOptions,
-    observer: Arc<dyn Observer>,
+    witnesses: impl Into<Witnesses>,
     cancel: CancellationToken,
 ) -> std::result::Result<Report, Broken> {
+    let witnesses = witnesses.into();
+    let _started = witnesses.metrics.as_ref().map(MoveMetrics::start_move);
     let id = RunId::random()?;
     let run = Arc::new(Run {
         id,
         source,
         destination,
         options,
-        observer,
+        witnesses,
         report: Mutex::default(),
         unfinished: AtomicBool::new(false),
         over: AtomicBool::new(false),
         blocks: Semaphore::new(transfer::BLOCKS),
         stop: CancellationToken::new(),
     });
-    run.claim().await?;
-    tracing::info!(event = "run.started", run = %id);
-    let ended = tokio::select! {
-        biased;
-        () = cancel.cancelled() => {
-            run.with_report(|report| report.stopped = Some(Stopped::Cancelled));
-            Ok(())
-        }
-        ended = run.all() => ended,
-    };
-    run.over.store(true, Ordering::Relaxed);
-    let report = run.with_report(|report| report.clone());
-    let released = run.release(run.ending(&report, ended.is_ok())).await;
-    if let Err(error) = ended {
-        return Err(Broken { error, report });
-    }
-    if let Err(error) = released {
-        // What was moved is moved all the same; the next run cleans up.
-        tracing::warn!(event = "release.failed", run = %id, reason = %error.chain());
-    }
-    tracing::info!(
-        event = "run.finished",
-        run = %id,
-        moved = report.done,
-        deferred = report.deferred,
-        failed = report.failed,
-        bytes_sent = report.sent,
-        bytes_moved = report.bytes
-    );
-    Ok(report)
+    // Warnings are to bear it, whatever else is logged.
+    let span = tracing::error_span!("run", run = %id);
+    run.carry_out(cancel).instrument(span).await
 }
 
 /// A move under way.
@@ -117,7 +99,7 @@ struct Run {
     source: Arc<dyn Service>,
     destination: Arc<dyn Service>,
     options: MoveOptions,
-    observer: Arc<dyn Observer>,
+    witnesses: Witnesses,
     report: Mutex<Report>,
     /// Whether a file was begun in blocks and not finished.
     unfinished: AtomicBool,
@@ -130,6 +112,36 @@ struct Run {
 }
 
 impl Run {
+    /// From claiming both ends to giving them back.
+    async fn carry_out(
+        self: &Arc<Self>,
+        cancel: CancellationToken,
+    ) -> std::result::Result<Report, Broken> {
+        let started = Instant::now();
+        self.claim().await.inspect_err(|error| self.busy(error))?;
+        self.log_start();
+        let ended = tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                self.with_report(|report| report.stopped = Some(Stopped::Cancelled));
+                Ok(())
+            }
+            ended = self.all() => ended,
+        };
+        self.over.store(true, Ordering::Relaxed);
+        let report = self.with_report(|report| report.clone());
+        let released = self.release(self.ending(&report, ended.is_ok())).await;
+        self.log_end(&report, started.elapsed(), ended.as_ref().err());
+        if let Err(error) = ended {
+            return Err(Broken { error, report });
+        }
+        if let Err(error) = released {
+            // What was moved is moved all the same; the next run cleans up.
+            tracing::warn!(event = "release.failed", reason = %error.chain());
+        }
+        Ok(report)
+    }
+
     fn is_move(&self) -> bool {
         self.options.mode == Mode::Move
     }
@@ -160,8 +172,10 @@ impl Run {
     }
 
     async fn release(&self, ending: Ending) -> Result<()> {
-        let source = self.source.release(ending).await;
-        let destination = self.destination.release(ending).await;
+        let (source, destination) = futures::join!(
+            self.source.release(ending),
+            self.destination.release(ending)
+        );
         source.and(destination)
     }
 
@@ -211,7 +225,7 @@ impl Run {
                 break;
             }
         }
-        self.observer.event(Event::ListingEnded);
+        self.observe(Event::ListingEnded);
         for unit in units.rest() {
             self.start(&mut tasks, unit).await?;
         }
@@ -229,13 +243,14 @@ impl Run {
             }
         }
         let run = Arc::clone(self);
-        tasks.spawn(async move {
+        let work = async move {
             match unit {
                 Unit::Put(puts) => run.put(puts).await,
                 Unit::Verify(items) => run.verify(items).await,
                 Unit::Transfer(item, transfer) => run.transfer(*item, transfer).await,
             }
-        });
+        };
+        tasks.spawn(work.in_current_span());
         Ok(())
     }
 
@@ -243,7 +258,7 @@ impl Run {
     fn choose(&self, page: Page) -> Vec<Item> {
         for failure in page.failures {
             if !self.options.filter.excludes(&failure.path) {
-                self.failed(&failure.path, 0, failure.error, false);
+                self.never_started(&failure.path, None, failure.error);
             }
         }
         let mut items = Vec::new();
@@ -252,14 +267,16 @@ impl Run {
                 Choice::Offer => items.push(Item::new(entry)),
                 Choice::Skip => {}
                 Choice::Defer(why) => self.deferred(&entry, why),
-                Choice::Fail(error) => self.failed(entry.path.as_bytes(), 0, error, false),
+                Choice::Fail(error) => {
+                    self.never_started(entry.path.as_bytes(), Some(entry.modified), error);
+                }
             }
         }
         let bytes = items
             .iter()
             .map(|item| item.entry.size)
             .fold(0, u64::saturating_add);
-        self.observer.event(Event::Listed {
+        self.observe(Event::Listed {
             files: items.len() as u64,
             bytes,
         });
@@ -278,6 +295,9 @@ impl Run {
         for (item, answer) in items.into_iter().zip(answers) {
             match answer {
                 Ok(answer) => {
+                    if let Present::Collides(other) = &answer.present {
+                        collides(&item, other);
+                    }
                     let step = plan::plan(&item, answer, self.options.on_conflict);
                     planned.extend(self.settle(item, step).await?);
                 }
@@ -335,16 +355,7 @@ impl Run {
     /// Deletes files at the source, each by the destination's receipt, and reports their end. In
     /// a copy the receipts alone are reported.
     async fn delete(&self, received: Vec<(Item, Receipt)>) -> Result<()> {
-        for (item, receipt) in &received {
-            tracing::info!(
-                target: "realize::file",
-                event = "file.finished",
-                path = %item.target,
-                bytes = item.entry.size,
-                hash = %receipt.hash(),
-                run = %self.id
-            );
-        }
+        self.record_finished(&received).await?;
         if !self.is_move() {
             received
                 .iter()
@@ -361,23 +372,17 @@ impl Run {
             .delete(received.iter().map(delete).collect())
             .await?;
         let deleted = complete(received.len(), deleted, "delete")?;
+        let mut gone = Vec::with_capacity(received.len());
         for ((item, receipt), deleted) in received.iter().zip(deleted) {
             match deleted {
                 Ok(()) => {
-                    tracing::info!(
-                        target: "realize::file",
-                        event = "file.deleted",
-                        path = %item.entry.path,
-                        bytes = item.entry.size,
-                        hash = %receipt.hash(),
-                        run = %self.id
-                    );
                     self.done(item, *receipt);
+                    gone.push((item, receipt));
                 }
                 Err(error) => self.ended_badly(item, error, true).await?,
             }
         }
-        Ok(())
+        self.record_deleted(&gone).await
     }
 }
 
@@ -450,3 +455,6 @@ fn joined(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Res
         Err(Error::new(ErrorKind::Io, "a task of the move failed").because(error))
     })
 }
+
+#[cfg(test)]
+mod tests;

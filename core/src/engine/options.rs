@@ -49,6 +49,10 @@ pub struct MoveOptions {
     pub keep_directories: bool,
     /// Who runs the move, for whoever finds source or destination taken.
     pub holder: String,
+    /// What the source is called in the log.
+    pub source: String,
+    /// What the destination is called in the log.
+    pub destination: String,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -64,6 +68,8 @@ impl MoveOptions {
             on_conflict: OnConflict::default(),
             keep_directories: false,
             holder: String::new(),
+            source: String::new(),
+            destination: String::new(),
             clock: Arc::new(SystemClock),
         }
     }

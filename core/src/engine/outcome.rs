@@ -6,13 +6,16 @@ use std::sync::atomic::Ordering;
 use super::Run;
 use super::plan::Item;
 use super::report::{Event, Failure, FileEnd, Report, Status};
-use crate::entry::Entry;
+use crate::entry::{Entry, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
+use crate::metrics::MoveMetrics;
 use crate::path::{Escaped, RelPath};
 use crate::service::{List, Outcome, Receipt};
 
 impl Run {
     pub(super) fn done(&self, item: &Item, receipt: Receipt) {
+        self.started(item);
+        self.count(MoveMetrics::file_ok);
         self.with_report(|report| {
             report.done = report.done.saturating_add(1);
             report.bytes = report.bytes.saturating_add(item.entry.size);
@@ -25,7 +28,7 @@ impl Run {
             outcome,
             renamed,
         };
-        self.ended(item.entry.path.as_bytes(), item.entry.size, status);
+        self.ended(&item.entry, status);
     }
 
     /// Sorts out an error about one file: deferred, failed, or one that ends the run. `copied` says
@@ -48,8 +51,24 @@ impl Run {
                     reason = %error.chain()
                 );
             }
-            kind if kind.is_deferral() => self.deferred(&item.entry, error.doing()),
-            _ => self.failed(path.as_bytes(), item.entry.size, error, copied),
+            kind if kind.is_deferral() => {
+                if kind == ErrorKind::Changed {
+                    tracing::warn!(
+                        target: "realize::file",
+                        event = "file.changed",
+                        path = %path,
+                        reason = %error.chain()
+                    );
+                }
+                self.deferred(&item.entry, error.doing());
+            }
+            _ => {
+                self.started(item);
+                self.count(MoveMetrics::file_failed);
+                let entry = &item.entry;
+                let what = (path.as_bytes(), entry.size, Some(entry.modified));
+                self.failed(what, error, copied);
+            }
         }
         Ok(())
     }
@@ -76,35 +95,64 @@ impl Run {
             reason = why
         );
         self.with_report(|report| report.deferred = report.deferred.saturating_add(1));
-        self.ended(entry.path.as_bytes(), entry.size, Status::Deferred(why));
+        self.ended(entry, Status::Deferred(why));
     }
 
-    pub(super) fn failed(&self, path: &[u8], size: u64, error: Error, copied: bool) {
+    /// What was listed cannot be moved, and there is no more to be known of it.
+    pub(super) fn never_started(&self, path: &[u8], modified: Option<Timestamp>, error: Error) {
+        self.count(MoveMetrics::file_started);
+        self.count(MoveMetrics::file_failed);
+        self.failed((path, 0, modified), error, false);
+    }
+
+    /// Something could not be done about a directory. `copied` says that it is at the destination.
+    pub(super) fn of_directory(&self, path: &RelPath, error: Error, copied: bool) {
+        self.failed((path.as_bytes(), 0, None), error, copied);
+    }
+
+    fn failed(
+        &self,
+        (path, size, modified): (&[u8], u64, Option<Timestamp>),
+        error: Error,
+        copied: bool,
+    ) {
         tracing::error!(
             target: "realize::file",
             event = "file.failed",
             path = %Escaped(path),
+            step = error.doing(),
             kind = ?error.kind(),
             reason = %error.chain(),
-            source_intact = true
+            source_intact = true,
+            copied
         );
         let failure = Failure {
             path: path.to_vec(),
             error,
             copied,
         };
-        self.ended(path, size, Status::Failed(&failure));
+        self.observe(Event::Ended(&FileEnd {
+            path,
+            size,
+            modified,
+            status: Status::Failed(&failure),
+        }));
         self.with_report(|report| report.add_failure(failure));
     }
 
-    fn ended(&self, path: &[u8], size: u64, status: Status<'_>) {
-        self.observer
-            .event(Event::Ended(&FileEnd { path, size, status }));
+    fn ended(&self, entry: &Entry, status: Status<'_>) {
+        let end = FileEnd {
+            path: entry.path.as_bytes(),
+            size: entry.size,
+            modified: Some(entry.modified),
+            status,
+        };
+        self.observe(Event::Ended(&end));
     }
 
     pub(super) fn progress(&self, item: &Item, bytes: u64, sent: u64) {
         self.with_report(|report| report.sent = report.sent.saturating_add(sent));
-        self.observer.event(Event::Progress {
+        self.observe(Event::Progress {
             path: &item.entry.path,
             bytes,
             sent,

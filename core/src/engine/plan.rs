@@ -1,5 +1,7 @@
 //! What is to be done about a file: decided here, without touching anything.
 
+use std::sync::atomic::AtomicBool;
+
 use super::options::{MoveOptions, OnConflict};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, ErrorKind};
@@ -14,12 +16,14 @@ pub const SMALL: u64 = 256 << 10;
 const ALIGNMENT: u64 = 16 * CHUNK;
 
 /// A file on its way.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Item {
     /// What it is at the source.
     pub entry: Entry,
     /// Its final name at the destination.
     pub target: RelPath,
+    /// Whether it was counted as started.
+    pub started: AtomicBool,
 }
 
 impl Item {
@@ -28,6 +32,7 @@ impl Item {
         Self {
             target: entry.path.clone(),
             entry,
+            started: AtomicBool::new(false),
         }
     }
 

@@ -39,9 +39,13 @@ pub async fn preview_files(
                 Choice::Skip => {}
                 Choice::Defer(why) => {
                     report.deferred += 1;
-                    let (path, size) = (entry.path.as_bytes(), entry.size);
-                    let status = Status::Deferred(why);
-                    observer.event(Event::Ended(&FileEnd { path, size, status }));
+                    let end = FileEnd {
+                        path: entry.path.as_bytes(),
+                        size: entry.size,
+                        modified: Some(entry.modified),
+                        status: Status::Deferred(why),
+                    };
+                    observer.event(Event::Ended(&end));
                 }
                 Choice::Fail(error) => failed(&mut report, observer, entry.path.as_bytes(), error),
             }
@@ -115,6 +119,7 @@ fn would_do(report: &mut Report, observer: &dyn Observer, item: &Item, step: &St
     let end = FileEnd {
         path: item.entry.path.as_bytes(),
         size,
+        modified: Some(item.entry.modified),
         status,
     };
     observer.event(Event::Ended(&end));
@@ -129,6 +134,7 @@ fn failed(report: &mut Report, observer: &dyn Observer, path: &[u8], error: Erro
     let end = FileEnd {
         path,
         size: 0,
+        modified: None,
         status: Status::Failed(&failure),
     };
     observer.event(Event::Ended(&end));

@@ -1,5 +1,6 @@
 //! What a move did, as it happens and at the end.
 
+use crate::entry::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::hash::Digest;
 use crate::path::RelPath;
@@ -39,6 +40,13 @@ pub enum Event<'a> {
         path: &'a RelPath,
         /// Its size in bytes.
         size: u64,
+        /// When it was last modified.
+        modified: Timestamp,
+    },
+    /// What arrived of a file was not what was sent. It is sent again, unless it was already.
+    Mismatch {
+        /// Its path at the destination.
+        path: &'a RelPath,
     },
     /// So many bytes of a file are at the destination now.
     Progress {
@@ -60,6 +68,8 @@ pub struct FileEnd<'a> {
     pub path: &'a [u8],
     /// Its size in bytes.
     pub size: u64,
+    /// When it was last modified, if that is known.
+    pub modified: Option<Timestamp>,
     /// What became of it.
     pub status: Status<'a>,
 }

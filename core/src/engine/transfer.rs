@@ -6,11 +6,13 @@ use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, StreamExt};
 
 use super::batch::finish;
+use super::events::MAX_ATTEMPTS;
 use super::plan::{Item, Segment, Transfer, segments};
-use super::{Event, Run, matching, missing_answer};
+use super::{Run, matching, missing_answer};
 use crate::delta::Signature;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, HashState, Misfit, TreeHasher};
+use crate::metrics::Method;
 use crate::range::ByteRange;
 use crate::service::{
     Basis, Block, DiffRequest, FinishFrom, Hash, MAX_BLOCK, Patch, Read, Receipt, SendBlock,
@@ -21,8 +23,6 @@ use crate::service::{
 const READS: usize = 4;
 /// How many blocks of all files of a run are being sent at once. A peer has memory for no more.
 pub(super) const BLOCKS: usize = 16;
-/// How often a file is sent when what arrives is not what was sent.
-const MAX_ATTEMPTS: u32 = 2;
 /// How many blocks of the source one diff looks at.
 const DIFF_BLOCKS: u64 = 4;
 /// How many bytes of it at least: around each the basis is looked at as far as [`DIFF_SLACK`].
@@ -40,10 +40,7 @@ static ZEROS: [u8; MAX_BLOCK as usize] = [0; MAX_BLOCK as usize];
 impl Run {
     /// Sends a large file, finishes it, and deletes it at the source.
     pub(super) async fn transfer(&self, item: Item, transfer: Transfer) -> Result<()> {
-        self.observer.event(Event::Started {
-            path: &item.entry.path,
-            size: item.entry.size,
-        });
+        self.takes_up(&item);
         if !transfer.have.is_empty() {
             let offset = transfer.have.len();
             tracing::debug!(target: "realize::file", event = "file.resumed", path = %item.target, offset);
@@ -71,18 +68,14 @@ impl Run {
                 Ok(receipt) => return matching(receipt, hash),
                 Err(error) => error,
             };
+            if error.kind() == ErrorKind::Mismatch {
+                self.mismatch(item, attempt, hash, &error);
+            }
             transfer = match error.kind() {
                 ErrorKind::Mismatch if attempt < MAX_ATTEMPTS => transfer.mend(),
                 ErrorKind::SyncFailed if attempt < MAX_ATTEMPTS => transfer.again(),
                 _ => return Err(error),
             };
-            tracing::warn!(
-                target: "realize::file",
-                event = "file.mismatch",
-                path = %item.target,
-                attempt,
-                reason = %error.chain()
-            );
             attempt += 1;
         }
     }
@@ -148,6 +141,8 @@ impl Run {
                     range: piece,
                 };
                 let block = self.source.read(read).await?;
+                self.started(item);
+                self.carried(Method::Read, data_len(&block), data_len(&block));
                 if block.len() == piece.len() {
                     Ok((piece, block))
                 } else {
@@ -199,11 +194,7 @@ impl Run {
         block: Block,
         hash: Option<HashState>,
     ) -> Result<()> {
-        let sent = if let Block::Data(data) = &block {
-            data.len() as u64
-        } else {
-            0
-        };
+        let sent = data_len(&block);
         let send = SendBlock {
             target: target(item),
             offset: range.start(),
@@ -211,6 +202,7 @@ impl Run {
             hash,
         };
         self.destination.send(send).await?;
+        self.carried(Method::Send, sent, sent);
         self.progress(item, range.len(), sent);
         Ok(())
     }
@@ -229,9 +221,9 @@ impl Run {
                 size: item.entry.size,
                 range: piece,
             };
-            hasher
-                .push(&self.source.hash(hash).await?, piece)
-                .map_err(misfit)?;
+            let hash = self.source.hash(hash).await?;
+            self.started(item);
+            hasher.push(&hash, piece).map_err(misfit)?;
         }
         Ok(())
     }
@@ -291,9 +283,11 @@ impl Run {
             in_place: patching.basis == Basis::Partial,
         };
         let difference = self.source.diff(request).await?;
+        self.started(item);
         hasher.push(&difference.hash, range).map_err(misfit)?;
         patching.advance(&difference.delta, range);
         let sent = difference.delta.data_len();
+        self.carried(Method::Diff, sent, range.len());
         let patch = Patch {
             target: target(item),
             basis: patching.basis.clone(),
@@ -302,6 +296,7 @@ impl Run {
             hash: hasher.state(),
         };
         self.destination.apply_patch(patch).await?;
+        self.carried(Method::ApplyPatch, sent, range.len());
         self.progress(item, range.len(), sent);
         Ok(())
     }
@@ -361,6 +356,14 @@ impl Patching {
 fn block_size(size: u64) -> u32 {
     let root = size.isqrt().next_power_of_two().clamp(1 << 10, 64 << 10);
     u32::try_from(root).unwrap_or(64 << 10)
+}
+
+/// How many bytes of a block there are to carry.
+fn data_len(block: &Block) -> u64 {
+    match block {
+        Block::Data(data) => data.len() as u64,
+        Block::Hole(_) => 0,
+    }
 }
 
 fn content(block: &Block) -> &[u8] {

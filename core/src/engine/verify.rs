@@ -1,5 +1,7 @@
 //! Comparing two sides by content.
 
+use futures::stream::{self, StreamExt};
+
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Digest;
@@ -11,6 +13,9 @@ use super::plan::{Choice, Item, choose};
 use super::report::{Event, Failure, FileEnd, Observer, Status};
 use super::{hash_whole, offer, source_hash};
 use crate::service::Outcome;
+
+/// How many files are looked at together.
+const CHECKS: usize = 8;
 
 /// What a comparison found.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +88,75 @@ pub async fn verify_files(
     }
 }
 
+/// What a file is to be at a destination, by a record of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// Its path.
+    pub path: RelPath,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// Its hash; a link's is that of its target.
+    pub hash: Digest,
+}
+
+/// Compares what `destination` has with what is `expected` of it, by content; changes nothing.
+///
+/// # Errors
+/// A connection that is lost.
+pub async fn verify_expected(
+    destination: &dyn Service,
+    expected: Vec<Expected>,
+    observer: &dyn Observer,
+) -> Result<VerifyReport> {
+    let mut report = VerifyReport::default();
+    let checks = expected.into_iter().map(|file| async move {
+        let compared = check(destination, &file).await;
+        (file, compared)
+    });
+    let mut checks = stream::iter(checks).buffered(CHECKS);
+    while let Some((file, compared)) = checks.next().await {
+        match compared {
+            Err(error) if error.kind().is_retryable() => return Err(error),
+            compared => report.add(observer, file.path.as_bytes(), file.bytes, compared),
+        }
+    }
+    Ok(report)
+}
+
+/// The hash that a file has; an error of kind `Mismatch` says that it is not what is expected.
+async fn check(destination: &dyn Service, expected: &Expected) -> Result<Digest> {
+    let path = &expected.path;
+    let differ = |what: &str| Err(Error::new(ErrorKind::Mismatch, what).at(path));
+    let list = List {
+        within: Some(path.clone()),
+        files: true,
+        ..List::default()
+    };
+    let found = match destination.list(list).await {
+        Ok(page) => page.entries.into_iter().find(|entry| entry.path == *path),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    let hash = match found {
+        None => return differ("the destination does not have it"),
+        Some(Entry {
+            kind: EntryKind::Link { target },
+            ..
+        }) => Digest::of_link(&target),
+        Some(entry) if !matches!(entry.kind, EntryKind::File { .. }) => {
+            return differ("the destination has something else under its name");
+        }
+        Some(entry) if entry.size != expected.bytes => {
+            return differ("the destination has it in another size");
+        }
+        Some(entry) => hash_whole(destination, &entry).await?,
+    };
+    if hash == expected.hash {
+        return Ok(hash);
+    }
+    differ("the destination has other content under its name")
+}
+
 /// The hash that both sides have; an error of kind `Mismatch` says that they differ.
 async fn compare(
     source: &dyn Service,
@@ -148,7 +222,15 @@ async fn link_target(service: &dyn Service, path: &RelPath) -> Result<Vec<u8>> {
 
 impl VerifyReport {
     fn add(&mut self, observer: &dyn Observer, path: &[u8], size: u64, compared: Result<Digest>) {
-        let end = |status| observer.event(Event::Ended(&FileEnd { path, size, status }));
+        let end = |status| {
+            let modified = None;
+            observer.event(Event::Ended(&FileEnd {
+                path,
+                size,
+                modified,
+                status,
+            }));
+        };
         match compared {
             Ok(hash) => {
                 self.same = self.same.saturating_add(1);

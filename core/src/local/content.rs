@@ -11,7 +11,7 @@ use super::fs::{Access, File, Kind, read_full};
 use super::opened::SharedPartial;
 use super::partial::{self, Partial, Stale};
 use super::place::Missing;
-use super::version::LocalVersion;
+use super::version::{Became, LocalVersion};
 use crate::delta::{self, DeltaOp, Signature, Signer};
 use crate::entry::Version;
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -305,10 +305,11 @@ impl Storage {
         let expected = LocalVersion::parse(version)?;
         let still = self.linked.is_still(&expected, || file.stat());
         if still.doing("looking at the file")? {
-            Ok(())
-        } else {
-            Err(changed())
+            return Ok(());
         }
+        let after = LocalVersion::of(&file.stat().doing("looking at the file")?);
+        let before = expected;
+        Err(changed().because(Became { before, after }))
     }
 }
 

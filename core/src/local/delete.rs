@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::fs::{Access, Directory, Kind, Rename, Stat};
 use super::names::DELETING;
-use super::version::{Linked, LocalVersion};
+use super::version::{Became, Linked, LocalVersion};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::{Escaped, RelPath};
 
@@ -43,7 +43,8 @@ impl<'a> Deleter<'a> {
         // between the two.
         let still = self.linked.is_still(version, || self.directory.stat(name));
         if !still.doing("looking at the source file")? {
-            return Err(changed());
+            let now = self.directory.stat(name);
+            return Err(changed(version, &now.doing("looking at the source file")?));
         }
         if links > 1 {
             return self
@@ -110,7 +111,7 @@ fn check(
 ) -> Result<Option<Arc<dyn super::fs::File>>> {
     let named = place.stat(name).doing("looking at the source file again")?;
     if !LocalVersion::of(&named).same_but_changed(before) {
-        return Err(changed());
+        return Err(changed(before, &named));
     }
     if named.kind != Kind::File {
         return Ok(None);
@@ -127,13 +128,15 @@ fn check(
     // From here on nobody can open it by name: what is in it now is what goes.
     let stat = file.stat().doing("looking at the source file again")?;
     if !LocalVersion::of(&stat).same_but_changed(before) {
-        return Err(changed());
+        return Err(changed(before, &stat));
     }
     Ok(Some(file))
 }
 
-fn changed() -> Error {
+fn changed(before: &LocalVersion, after: &Stat) -> Error {
+    let (before, after) = (*before, LocalVersion::of(after));
     Error::new(ErrorKind::Changed, "it changed while it was being moved")
+        .because(Became { before, after })
 }
 
 fn stranded(error: io::Error) -> Error {

@@ -89,16 +89,17 @@ impl Storage {
                     sparse: true,
                 };
                 let mut partial = Partial::open(directory, &self.names, &target, Stale::Keep)?;
-                if self.hash_file(&**partial.file(), finish.size)? != finish.hash {
+                let found = self.hash_file(&**partial.file(), finish.size)?;
+                if found != finish.hash {
                     partial.distrust()?;
-                    return Err(mismatch());
+                    return Err(mismatch(found));
                 }
                 set_attributes(&**partial.file(), &wanted)?;
                 if let Err(error) = partial.file().sync() {
                     // What a failed sync left in memory cannot be trusted, nor can another sync.
                     drop(partial);
                     partial::discard(directory, &self.names, &finish.path)?;
-                    return Err(sync_failed(error));
+                    return Err(sync_failed(&finish.path, error));
                 }
                 let own = partial.file().stat().doing("looking at the partial")?;
                 self.install(Ready {
@@ -128,7 +129,17 @@ impl Storage {
             .zip(puts)
             .map(|(ready, put)| ready.map_err(|error| error.at(&put.path)))
             .collect();
-        if !one_by_one && sync_file_systems(ready.iter().flatten()).is_err() {
+        let synced = match one_by_one {
+            true => Ok(()),
+            false => sync_file_systems(ready.iter().flatten()),
+        };
+        if let Err(error) = synced {
+            tracing::error!(
+                event = "sync.failed",
+                files = ready.len(),
+                reason = %error,
+                "the files of a batch are written again, and synced one by one"
+            );
             // It does not say which file failed, and what it left in memory cannot be trusted.
             for (ready, put) in ready.iter_mut().zip(puts) {
                 if ready.is_ok() {
@@ -215,12 +226,14 @@ impl Storage {
         let name = self.names.content(wanted.path);
         let file = self.anew(directory, wanted.path, || directory.create(&name))?;
         write_full(&*file, data, 0).doing("writing")?;
-        if self.hash_file(&*file, wanted.size)? != wanted.hash {
-            return Err(mismatch());
+        let found = self.hash_file(&*file, wanted.size)?;
+        if found != wanted.hash {
+            return Err(mismatch(found));
         }
         set_attributes(&*file, wanted)?;
         if sync {
-            file.sync().map_err(sync_failed)?;
+            file.sync()
+                .map_err(|error| sync_failed(wanted.path, error))?;
         }
         let own = file.stat().doing("looking at the partial")?;
         Ok((own.device, own.inode))
@@ -237,8 +250,9 @@ impl Storage {
             directory.create_link(&name, target)
         })?;
         let held = directory.read_link(&name).doing("reading the link back")?;
-        if Digest::of_link(&held) != wanted.hash {
-            return Err(mismatch());
+        let found = Digest::of_link(&held);
+        if found != wanted.hash {
+            return Err(mismatch(found));
         }
         directory
             .set_link_modified(&name, wanted.modified)
@@ -373,7 +387,8 @@ impl Storage {
                 if stat.mode != wanted.mode & 0o777 || stat.modified != wanted.modified {
                     set_attributes(&*file, wanted)?;
                 }
-                file.sync().map_err(sync_failed)?;
+                file.sync()
+                    .map_err(|error| sync_failed(wanted.path, error))?;
             }
             Kind::Link => {
                 let target = directory.read_link(name).doing("reading the link")?;
@@ -441,11 +456,17 @@ fn set_attributes(file: &dyn File, wanted: &Wanted<'_>) -> Result<()> {
     file.set_modified(wanted.modified).doing("setting the time")
 }
 
-fn mismatch() -> Error {
+/// That what was read back has another hash than what was read from the source.
+#[derive(Debug, thiserror::Error)]
+#[error("its hash is {0}")]
+struct Found(Digest);
+
+fn mismatch(found: Digest) -> Error {
     Error::new(
         ErrorKind::Mismatch,
         "what was read back is not what was read from the source",
     )
+    .because(Found(found))
 }
 
 fn unexpected() -> Error {
@@ -455,6 +476,7 @@ fn unexpected() -> Error {
     )
 }
 
-fn sync_failed(error: io::Error) -> Error {
+fn sync_failed(path: &RelPath, error: io::Error) -> Error {
+    tracing::error!(event = "sync.failed", path = %path, reason = %error);
     Error::io("making the file durable", error).with_kind(ErrorKind::SyncFailed)
 }

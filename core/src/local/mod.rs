@@ -55,7 +55,11 @@ mod version;
 mod walk;
 
 pub use self::os::OsFileSystem as SystemFileSystem;
+pub use self::version::version_size;
 pub use self::walk::MAX_DEPTH;
+
+/// A destination with less free space than this, in bytes, is said to be low on it.
+const LOW_SPACE: u64 = 1 << 30;
 
 /// What a [`LocalService`] stands on, and for whom it works.
 #[derive(Clone, Debug)]
@@ -143,7 +147,8 @@ impl LocalService {
         work: impl FnOnce(&Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let storage = Arc::clone(&self.storage);
-        tokio::task::spawn_blocking(move || work(&storage))
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&storage)))
             .await
             .map_err(|error| Error::new(ErrorKind::Io, "a storage task failed").because(error))?
     }
@@ -197,8 +202,20 @@ impl Storage {
             .any(|lease| lease.role == claim.role && lease.run == claim.run);
         if !held {
             leases.push(Lease::take(&*self.root, claim)?);
+            if claim.role == Role::Destination {
+                self.look_at_space();
+            }
         }
         Ok(())
+    }
+
+    /// Says so if there is little room left for what is about to come.
+    fn look_at_space(&self) {
+        match self.root.free_space() {
+            Ok(free) if free < LOW_SPACE => tracing::warn!(event = "disk.low", free),
+            // What cannot be had is missed when it is written.
+            _ => {}
+        }
     }
 
     fn release(&self, ending: Ending) -> Result<()> {

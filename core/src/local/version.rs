@@ -1,6 +1,7 @@
 //! The version of a local file: device, inode, size, and the two times; and which changes are ours.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
 use super::fs::{Kind, Stat};
@@ -74,6 +75,33 @@ impl LocalVersion {
             ..*self
         } == *other
     }
+}
+
+impl fmt::Display for LocalVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Timestamp { seconds, nanos } = self.modified;
+        write!(
+            f,
+            "inode {} with {} bytes of {seconds}.{nanos:09}",
+            self.inode, self.size
+        )
+    }
+}
+
+/// What a file was, and what it is instead.
+#[derive(Debug, thiserror::Error)]
+#[error("it was {before}, it is {after}")]
+pub(crate) struct Became {
+    pub(crate) before: LocalVersion,
+    pub(crate) after: LocalVersion,
+}
+
+/// How large the file was in a version that a [`LocalService`](super::LocalService) issued, in bytes;
+/// `None` for any other version.
+pub fn version_size(version: &Version) -> Option<u64> {
+    LocalVersion::parse(version)
+        .ok()
+        .map(|version| version.size)
 }
 
 /// The version of what `stat` describes.

@@ -65,9 +65,10 @@ const MODULES: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
-            "clock", "delta", "entry", "error", "hash", "path", "range", "service",
+            "clock", "delta", "entry", "error", "hash", "metrics", "path", "range", "service",
         ],
     ),
+    ("metrics", &[]),
     (
         "local",
         &[
