@@ -42,6 +42,11 @@ impl Buffer {
         self.data.get_mut(..len).unwrap_or_default()
     }
 
+    /// `len` bytes from `at` on, to be filled; `None` where it ends before.
+    pub fn part(&mut self, at: usize, len: usize) -> Option<&mut [u8]> {
+        self.data.get_mut(at..)?.get_mut(..len)
+    }
+
     /// Its first `len` bytes, without copying them. The buffer goes back when the last handle on
     /// them is gone.
     pub fn into_bytes(mut self, len: usize) -> Bytes {

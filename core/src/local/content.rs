@@ -9,11 +9,12 @@ use bytes::Bytes;
 use super::Storage;
 use super::fs::{Access, File, Kind, read_full};
 use super::opened::SharedPartial;
+use super::packed::Packed;
 use super::partial::{self, Partial, Stale};
 use super::place::Missing;
 use super::version::{Became, LocalVersion};
 use crate::delta::{self, DeltaOp, Signature, Signer};
-use crate::entry::Version;
+use crate::entry::{Timestamp, Version};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::{Digest, RangeHash, TreeHasher, hash_range};
 use crate::path::RelPath;
@@ -55,23 +56,25 @@ impl Storage {
             return Err(invalid("the batch holds more bytes than a batch may"));
         }
         let mut places = self.places();
+        let mut packed = Packed::new(&self.buffers);
         let mut read_one = |read: &ReadWhole| {
             let place = places.parent(&read.path, Missing::Fail)?;
             let file = self.open_in(&*place.directory, &read.path, &read.version)?;
-            // One byte more, so that a file that grew shows it.
-            let mut data = vec![0; read.size as usize + 1];
-            let count = read_full(&*file, &mut data, 0).doing("reading")?;
-            if count as u64 != read.size {
-                return Err(changed());
-            }
-            data.truncate(count);
-            self.check_version(&*file, &read.version)?;
-            Ok(Bytes::from(data))
+            packed.add(read.size as usize, |space| {
+                // That it grew, its version says.
+                let count = read_full(&*file, space, 0).doing("reading")?;
+                if count == space.len() {
+                    self.check_version(&*file, &read.version)
+                } else {
+                    Err(changed())
+                }
+            })
         };
-        Ok(reads
+        let places: Vec<_> = reads
             .iter()
             .map(|read| read_one(read).map_err(|e| e.at(&read.path)))
-            .collect())
+            .collect();
+        Ok(packed.into_parts(places))
     }
 
     pub(crate) fn hash(&self, hash: &Hash) -> Result<RangeHash> {
@@ -87,17 +90,12 @@ impl Storage {
         hasher.into_range().map_err(misfit)
     }
 
-    /// The hash of an open file that must have `size` bytes, no more and no fewer.
+    /// The hash of the first `size` bytes of an open file. That it has no more, whoever asks finds
+    /// out by its [`Stat`](super::fs::Stat).
     pub(super) fn hash_file(&self, file: &dyn File, size: u64) -> Result<Digest> {
         let mut hasher = TreeHasher::new(size);
         let whole = ByteRange::new(0, size).map_err(|_| invalid("the size is too large"))?;
         self.feed(file, whole, |piece, _| hasher.update(piece).map_err(misfit))?;
-        if file.read_at(&mut [0], size).doing("reading to the end")? != 0 {
-            return Err(Error::new(
-                ErrorKind::Mismatch,
-                "it is longer than it should be",
-            ));
-        }
         hasher.finish().map_err(misfit)
     }
 
@@ -268,25 +266,28 @@ impl Storage {
             }
             other => other.doing("opening the file")?,
         };
-        if file.stat().doing("looking at the file")?.kind != Kind::File {
+        let stat = file.stat().doing("looking at the file")?;
+        if stat.kind != Kind::File {
             return Err(changed());
         }
-        self.check_version(&*file, version)?;
+        let expected = LocalVersion::parse(version)?;
+        if LocalVersion::of(&stat) != expected {
+            self.check_version(&*file, version)?;
+        }
         if file.has_writer() {
             return Err(Error::new(
                 ErrorKind::InUse,
                 "a process has it open for writing",
             ));
         }
-        self.settle(&*file, version)?;
+        self.settle(&*file, version, stat.changed)?;
         Ok(file)
     }
 
     /// Waits until a later change of the file would show in its times: within one tick of the file
-    /// system's clock it does not. A tick is 10 ms at most where times have nanoseconds, and up to
+    /// system's clock it does not. `changed` is when it was last changed. A tick is 10 ms at most where times have nanoseconds, and up to
     /// two seconds (FAT) where they have none.
-    fn settle(&self, file: &dyn File, version: &Version) -> Result<()> {
-        let changed = file.stat().doing("looking at the file")?.changed;
+    fn settle(&self, file: &dyn File, version: &Version, changed: Timestamp) -> Result<()> {
         let tick = Duration::from_millis(if changed.nanos == 0 { 2000 } else { 20 });
         let now = self.clock.now();
         let Ok(since) = now.duration_since(UNIX_EPOCH) else {

@@ -6,7 +6,7 @@
 use std::io;
 use std::sync::Arc;
 
-use super::fs::{Access, Directory, Kind, Rename, Stat};
+use super::fs::{Access, Directory, File, Kind, Rename, Stat};
 use super::names::DELETING;
 use super::version::{Became, Linked, LocalVersion};
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -33,45 +33,61 @@ impl<'a> Deleter<'a> {
     /// Deletes the file or link at `path`, if it is still `version`.
     pub(crate) fn delete(&mut self, path: &RelPath, version: &LocalVersion) -> Result<()> {
         let name = path.file_name();
-        let links = match self.directory.stat(name) {
-            // An answer was lost: it is deleted already.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            other => other.doing("looking at the source file")?.links,
-        };
+        if self.place.is_none() && self.is_gone(name)? {
+            // An answer was lost: it is deleted already, and no place is made for it.
+            return Ok(());
+        }
         let place = self.place()?;
         // The last look before the rename, which hides the time of the last change: nothing comes
         // between the two.
-        let still = self.linked.is_still(version, || self.directory.stat(name));
-        if !still.doing("looking at the source file")? {
-            let now = self.directory.stat(name);
-            return Err(changed(version, &now.doing("looking at the source file")?));
-        }
-        if links > 1 {
-            return self
+        let found = match self.directory.stat(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            other => other.doing("looking at the source file")?,
+        };
+        let look = || self.directory.stat(name);
+        if LocalVersion::of(&found) != *version
+            && !self
                 .linked
-                .while_deleting(version, || self.remove(&*place, name, version));
+                .is_still(version, look)
+                .doing("looking at the source file")?
+        {
+            return Err(changed(version, &found));
         }
-        self.remove(&*place, name, version).map(|((), _)| ())
+        if found.links > 1 {
+            return self.linked.while_deleting(version, || {
+                let file = self.remove(&*place, name, found.kind, version)?;
+                let after = file.map(|file| file.stat().doing("looking at other names"));
+                Ok(((), after.transpose()?))
+            });
+        }
+        self.remove(&*place, name, found.kind, version).map(drop)
     }
 
-    /// Moves `name` aside, checks that it is what it was before, and unlinks it. Answers what the
-    /// file looks like without this name.
+    fn is_gone(&self, name: &[u8]) -> Result<bool> {
+        match self.directory.stat(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(true),
+            other => other.doing("looking at the source file").map(|_| false),
+        }
+    }
+
+    /// Moves `name`, which is of that kind, aside, checks that it is what it was before, and unlinks
+    /// it. Answers the file without this name; a link is not opened.
     fn remove(
         &self,
         place: &dyn Directory,
         name: &[u8],
+        kind: Kind,
         before: &LocalVersion,
-    ) -> Result<((), Option<Stat>)> {
+    ) -> Result<Option<Arc<dyn File>>> {
         self.directory
             .rename(name, place, name, Rename::NoReplace)
             .doing("setting the source file aside")?;
-        let checked = check(place, name, before).and_then(|file| {
+        let checked = check(place, name, kind, before).and_then(|file| {
             place.unlink(name).doing("deleting the source file")?;
-            file.map(|file| file.stat().doing("looking at other names"))
-                .transpose()
+            Ok(file)
         });
         match checked {
-            Ok(after) => Ok(((), after)),
+            Ok(file) => Ok(file),
             Err(error) => match place.rename(name, &*self.directory, name, Rename::NoReplace) {
                 Err(back) if back.kind() != io::ErrorKind::NotFound => Err(stranded(back)),
                 _ => Err(error),
@@ -107,29 +123,36 @@ impl<'a> Deleter<'a> {
 fn check(
     place: &dyn Directory,
     name: &[u8],
+    kind: Kind,
     before: &LocalVersion,
-) -> Result<Option<Arc<dyn super::fs::File>>> {
-    let named = place.stat(name).doing("looking at the source file again")?;
-    if !LocalVersion::of(&named).same_but_changed(before) {
-        return Err(changed(before, &named));
+) -> Result<Option<Arc<dyn File>>> {
+    let doing = "looking at the source file again";
+    let check = |stat: Stat| {
+        // From here on nobody can open it by name: what is in it now is what goes.
+        if LocalVersion::of(&stat).same_but_changed(before) {
+            Ok(())
+        } else {
+            Err(changed(before, &stat))
+        }
+    };
+    if kind != Kind::File {
+        return check(place.stat(name).doing(doing)?).map(|()| None);
     }
-    if named.kind != Kind::File {
-        return Ok(None);
-    }
-    let file = place
-        .open(name, Access::Read)
-        .doing("looking at the source file again")?;
+    let file = match place.open(name, Access::Read) {
+        // It is something else by now.
+        Err(error) if ErrorKind::of_io(&error) == ErrorKind::Conflict => {
+            check(place.stat(name).doing(doing)?)?;
+            return Err(Error::io(doing, error));
+        }
+        other => other.doing(doing)?,
+    };
     if file.has_writer() {
         return Err(Error::new(
             ErrorKind::InUse,
             "a process has it open for writing",
         ));
     }
-    // From here on nobody can open it by name: what is in it now is what goes.
-    let stat = file.stat().doing("looking at the source file again")?;
-    if !LocalVersion::of(&stat).same_but_changed(before) {
-        return Err(changed(before, &stat));
-    }
+    check(file.stat().doing(doing)?)?;
     Ok(Some(file))
 }
 

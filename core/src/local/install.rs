@@ -94,6 +94,12 @@ impl Storage {
                     partial.distrust()?;
                     return Err(mismatch(found));
                 }
+                // Setting them changes no size.
+                let held = partial.file().stat().doing("looking at the partial")?;
+                if held.size != finish.size {
+                    partial.distrust()?;
+                    return Err(longer());
+                }
                 set_attributes(&**partial.file(), &wanted)?;
                 if let Err(error) = partial.file().sync() {
                     // What a failed sync left in memory cannot be trusted, nor can another sync.
@@ -101,12 +107,11 @@ impl Storage {
                     partial::discard(directory, &self.names, &finish.path)?;
                     return Err(sync_failed(&finish.path, error));
                 }
-                let own = partial.file().stat().doing("looking at the partial")?;
                 self.install(Ready {
                     wanted,
                     place,
                     expect,
-                    own: (own.device, own.inode),
+                    own: (held.device, held.inode),
                     _partial: Some(partial),
                 })
             }
@@ -236,7 +241,11 @@ impl Storage {
                 .map_err(|error| sync_failed(wanted.path, error))?;
         }
         let own = file.stat().doing("looking at the partial")?;
-        Ok((own.device, own.inode))
+        if own.size == wanted.size {
+            Ok((own.device, own.inode))
+        } else {
+            Err(longer())
+        }
     }
 
     fn write_link(
@@ -467,6 +476,10 @@ fn mismatch(found: Digest) -> Error {
         "what was read back is not what was read from the source",
     )
     .because(Found(found))
+}
+
+fn longer() -> Error {
+    Error::new(ErrorKind::Mismatch, "it is longer than it should be")
 }
 
 fn unexpected() -> Error {

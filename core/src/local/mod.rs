@@ -46,6 +46,7 @@ mod names;
 mod offer;
 mod opened;
 mod os;
+mod packed;
 mod partial;
 mod place;
 mod probe;

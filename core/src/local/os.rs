@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use realize_writers::{Writers, writers_of};
 use rustix::fs::{
@@ -26,14 +26,25 @@ impl FileSystem for OsFileSystem {
     fn open_root(&self, path: &Path) -> io::Result<Arc<dyn Directory>> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?;
-        Ok(Arc::new(OsDirectory(fd)))
+        Ok(Arc::new(OsDirectory::new(fd)))
     }
 }
 
 #[derive(Debug)]
-struct OsDirectory(OwnedFd);
+struct OsDirectory {
+    fd: OwnedFd,
+    /// Whether its whole file system can be synced, once somebody has asked.
+    syncable: OnceLock<bool>,
+}
 
 impl OsDirectory {
+    fn new(fd: OwnedFd) -> Self {
+        Self {
+            fd,
+            syncable: OnceLock::new(),
+        }
+    }
+
     /// Opens `name` beneath this directory and nowhere else. A name is one component, and a link
     /// is not followed, so plain `openat` confines just as well where the kernel, or a sandbox,
     /// has no `openat2`.
@@ -41,9 +52,9 @@ impl OsDirectory {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
-        match retry_on_intr(|| rustix::fs::openat2(&self.0, name, flags, mode, resolve)) {
+        match retry_on_intr(|| rustix::fs::openat2(&self.fd, name, flags, mode, resolve)) {
             Err(Errno::NOSYS | Errno::PERM) => Ok(retry_on_intr(|| {
-                rustix::fs::openat(&self.0, name, flags, mode)
+                rustix::fs::openat(&self.fd, name, flags, mode)
             })?),
             other => Ok(other?),
         }
@@ -53,7 +64,7 @@ impl OsDirectory {
 impl Directory for OsDirectory {
     fn open_directory(&self, name: &[u8]) -> io::Result<Arc<dyn Directory>> {
         let fd = self.open_beneath(name, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())?;
-        Ok(Arc::new(Self(fd)))
+        Ok(Arc::new(Self::new(fd)))
     }
 
     fn open(&self, name: &[u8], access: Access) -> io::Result<Arc<dyn File>> {
@@ -73,32 +84,32 @@ impl Directory for OsDirectory {
 
     fn create_directory(&self, name: &[u8], mode: u32) -> io::Result<()> {
         Ok(rustix::fs::mkdirat(
-            &self.0,
+            &self.fd,
             name,
             Mode::from_raw_mode(mode),
         )?)
     }
 
     fn create_link(&self, name: &[u8], target: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::symlinkat(target, &self.0, name)?)
+        Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
     }
 
     fn stat(&self, name: &[u8]) -> io::Result<Stat> {
         to_stat(&rustix::fs::statat(
-            &self.0,
+            &self.fd,
             name,
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
     }
 
     fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
-        Ok(rustix::fs::readlinkat(&self.0, name, Vec::new())?.into_bytes())
+        Ok(rustix::fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
     }
 
     fn set_link_modified(&self, name: &[u8], modified: Timestamp) -> io::Result<()> {
         let times = to_times(modified);
         Ok(rustix::fs::utimensat(
-            &self.0,
+            &self.fd,
             name,
             &times,
             AtFlags::SYMLINK_NOFOLLOW,
@@ -116,16 +127,16 @@ impl Directory for OsDirectory {
             return Err(Errno::XDEV.into());
         };
         let flags = match how {
-            Rename::Replace => return Ok(rustix::fs::renameat(&self.0, from, &other.0, to)?),
+            Rename::Replace => return Ok(rustix::fs::renameat(&self.fd, from, &other.fd, to)?),
             Rename::NoReplace => RenameFlags::NOREPLACE,
             Rename::Exchange => RenameFlags::EXCHANGE,
         };
-        match rustix::fs::renameat_with(&self.0, from, &other.0, to, flags) {
+        match rustix::fs::renameat_with(&self.fd, from, &other.fd, to, flags) {
             // File systems without the flag (NFS, some FUSE): a second name, which fails where
             // the name exists, and then the first one goes.
             Err(Errno::INVAL | Errno::NOSYS) if how == Rename::NoReplace => {
-                rustix::fs::linkat(&self.0, from, &other.0, to, AtFlags::empty())?;
-                Ok(rustix::fs::unlinkat(&self.0, from, AtFlags::empty())?)
+                rustix::fs::linkat(&self.fd, from, &other.fd, to, AtFlags::empty())?;
+                Ok(rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())?)
             }
             Err(Errno::NOSYS) => Err(Errno::INVAL.into()),
             other => Ok(other?),
@@ -133,17 +144,17 @@ impl Directory for OsDirectory {
     }
 
     fn unlink(&self, name: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
     }
 
     fn remove_directory(&self, name: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.0, name, AtFlags::REMOVEDIR)?)
+        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
     }
 
     fn entries(&self) -> io::Result<Entries> {
         // A descriptor of its own: two listings of one directory must not share a position.
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = retry_on_intr(|| rustix::fs::openat(&self.0, c".", flags, Mode::empty()))?;
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, c".", flags, Mode::empty()))?;
         let names = Dir::new(fd)?.filter_map(|entry| match entry {
             Ok(entry) => {
                 let name = entry.file_name().to_bytes();
@@ -160,15 +171,15 @@ impl Directory for OsDirectory {
     }
 
     fn own_stat(&self) -> io::Result<Stat> {
-        to_stat(&rustix::fs::fstat(&self.0)?)
+        to_stat(&rustix::fs::fstat(&self.fd)?)
     }
 
     fn set_mode(&self, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(&self.0, Mode::from_raw_mode(mode))?)
+        Ok(rustix::fs::fchmod(&self.fd, Mode::from_raw_mode(mode))?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.0)?)
+        Ok(rustix::fs::fsync(&self.fd)?)
     }
 
     /// On FUSE the kernel keeps the request to itself and answers that all is well, and network
@@ -181,15 +192,19 @@ impl Directory for OsDirectory {
             0xf2f5_2010, // f2fs
             0x0102_1994, // tmpfs
         ];
-        rustix::fs::fstatfs(&self.0).is_ok_and(|fs| KNOWN.contains(&(fs.f_type as u32)))
+        let known = || {
+            let fs = rustix::fs::fstatfs(&self.fd);
+            fs.is_ok_and(|fs| KNOWN.contains(&(fs.f_type as u32)))
+        };
+        *self.syncable.get_or_init(known)
     }
 
     fn sync_file_system(&self) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(&self.0)?)
+        Ok(rustix::fs::syncfs(&self.fd)?)
     }
 
     fn free_space(&self) -> io::Result<u64> {
-        let space = rustix::fs::fstatvfs(&self.0)?;
+        let space = rustix::fs::fstatvfs(&self.fd)?;
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
@@ -198,13 +213,19 @@ impl Directory for OsDirectory {
     }
 }
 
-/// A file, and whether it has been locked.
 #[derive(Debug)]
-struct OsFile(AtomicBool, std::fs::File);
+struct OsFile {
+    file: std::fs::File,
+    /// Whether it has been locked.
+    locked: AtomicBool,
+}
 
 impl OsFile {
     fn new(fd: OwnedFd) -> Self {
-        Self(AtomicBool::new(false), fd.into())
+        Self {
+            file: fd.into(),
+            locked: AtomicBool::new(false),
+        }
     }
 }
 
@@ -212,39 +233,39 @@ impl OsFile {
 /// its own program: what is closed here alone stays locked until then.
 impl Drop for OsFile {
     fn drop(&mut self) {
-        if *self.0.get_mut() {
+        if *self.locked.get_mut() {
             // Closing unlocks too, if no such process is there.
-            let _ = rustix::fs::flock(&self.1, FlockOperation::Unlock);
+            let _ = rustix::fs::flock(&self.file, FlockOperation::Unlock);
         }
     }
 }
 
 impl File for OsFile {
     fn stat(&self) -> io::Result<Stat> {
-        to_stat(&rustix::fs::fstat(&self.1)?)
+        to_stat(&rustix::fs::fstat(&self.file)?)
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.1.read_at(buffer, offset)
+        self.file.read_at(buffer, offset)
     }
 
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
-        self.1.write_at(data, offset)
+        self.file.write_at(data, offset)
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {
-        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.1, size))?)
+        Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.file, size))?)
     }
 
     fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         Ok(retry_on_intr(|| {
-            rustix::fs::fallocate(&self.1, flags, offset, len)
+            rustix::fs::fallocate(&self.file, flags, offset, len)
         })?)
     }
 
     fn next_data(&self, offset: u64) -> io::Result<Option<u64>> {
-        match rustix::fs::seek(&self.1, SeekFrom::Data(offset)) {
+        match rustix::fs::seek(&self.file, SeekFrom::Data(offset)) {
             Ok(found) => Ok(Some(found)),
             Err(Errno::NXIO) => Ok(None),
             // No notion of holes: everything is data.
@@ -254,21 +275,21 @@ impl File for OsFile {
     }
 
     fn set_mode(&self, mode: u32) -> io::Result<()> {
-        Ok(rustix::fs::fchmod(&self.1, Mode::from_raw_mode(mode))?)
+        Ok(rustix::fs::fchmod(&self.file, Mode::from_raw_mode(mode))?)
     }
 
     fn set_modified(&self, modified: Timestamp) -> io::Result<()> {
-        Ok(rustix::fs::futimens(&self.1, &to_times(modified))?)
+        Ok(rustix::fs::futimens(&self.file, &to_times(modified))?)
     }
 
     fn sync(&self) -> io::Result<()> {
-        Ok(rustix::fs::fsync(&self.1)?)
+        Ok(rustix::fs::fsync(&self.file)?)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
-        match rustix::fs::flock(&self.1, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(&self.file, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
-                self.0.store(true, Ordering::Relaxed);
+                self.locked.store(true, Ordering::Relaxed);
                 Ok(true)
             }
             Err(Errno::WOULDBLOCK) => Ok(false),
@@ -277,7 +298,7 @@ impl File for OsFile {
     }
 
     fn has_writer(&self) -> bool {
-        writers_of(self.1.as_fd()) == Writers::Some
+        writers_of(self.file.as_fd()) == Writers::Some
     }
 }
 
@@ -342,7 +363,7 @@ mod tests {
         assert!(one.try_lock().unwrap());
         assert!(!other.try_lock().unwrap());
         // What a process has that was started in the meantime.
-        let inherited = one.1.try_clone().unwrap();
+        let inherited = one.file.try_clone().unwrap();
         // One that never had the lock does not take it from whoever has it.
         drop(other);
         assert!(!open().try_lock().unwrap());
