@@ -44,6 +44,7 @@ pub(crate) const KEYS: &[(&[&str], Shape)] = &[
     (&["move", "json"], Shape::Switch),
     (&["move", "keep_directories"], Shape::Switch),
     (&["move", "max_duration"], Shape::Text),
+    (&["move", "metrics_listen"], Shape::Text),
     (&["move", "min_age"], Shape::Text),
     (&["move", "on_conflict"], Shape::Text),
     (&["move", "progress"], Shape::Text),

@@ -42,3 +42,4 @@ pub use settings::{
 };
 pub use text::parse_rate;
 pub use text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
+pub use text::{InvalidPushUrl, PushUrl};

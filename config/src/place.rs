@@ -68,6 +68,11 @@ impl Position {
         let (prefix, rest) = line.split_at((before.len() - line_start).min(line.len()));
         let (marked, suffix) = rest.split_at(span.len().min(rest.len()));
         let [prefix, marked, suffix] = [prefix, marked, suffix].map(String::from_utf8_lossy);
+        let shown = masked(&[&*prefix, &*marked, &*suffix].concat());
+        let mut shown = shown.chars();
+        let mut next =
+            |like: &str| -> String { shown.by_ref().take(like.chars().count()).collect() };
+        let [prefix, marked, suffix] = [next(&prefix), next(&marked), next(&suffix)];
 
         let line = 1 + before.iter().filter(|byte| **byte == b'\n').count();
         Self {
@@ -107,6 +112,26 @@ fn excerpt(line: usize, prefix: &str, marked: &str, suffix: &str) -> String {
         indent = gutter.len() + before.chars().count(),
         carets = "^".repeat(marked.chars().count().max(1)),
     )
+}
+
+/// `text` with asterisks in the place of a user and a password in a URL, be it a wrong one: all
+/// between the first `://`, or else colon, and the last `@`, for a password may hold anything. It has
+/// as many characters as before.
+pub(crate) fn masked(text: &str) -> String {
+    let start = text.find("://").map(|at| at + 3);
+    let start = start.or_else(|| text.find(':').map(|at| at + 1));
+    let parts = start.zip(text.rfind('@'));
+    let parts = parts.and_then(|(start, end)| {
+        let secret = text.get(start..end)?;
+        Some((text.get(..start)?, secret, text.get(end..)?))
+    });
+    match parts {
+        Some((before, secret, after)) => {
+            let hidden = "*".repeat(secret.chars().count());
+            format!("{before}{hidden}{after}")
+        }
+        None => text.to_owned(),
+    }
 }
 
 /// `text` with at most `limit` of its characters, none of which a terminal obeys.
@@ -164,6 +189,22 @@ mod tests {
         let position = position(content, span);
         assert_eq!((position.line, position.column), (line, column));
         assert_eq!(position.excerpt, excerpt);
+    }
+
+    #[rstest]
+    #[case("http://monitor/x", "http://monitor/x")]
+    #[case("me@monitor", "me@monitor")]
+    #[case("me@monitor:1", "me@monitor:1")]
+    #[case("user:p@monitor:1", "user:*@monitor:1")]
+    #[case("http://é:p@monitor/x", "http://***@monitor/x")]
+    #[case("http://u:a@b/c \"://@monitor/x", "http://************@monitor/x")]
+    fn what_may_be_a_password_is_not_shown(#[case] text: &str, #[case] expected: &str) {
+        assert_eq!(masked(text), expected);
+        let marked = position(text, 5..text.len()).excerpt;
+        assert!(
+            marked.starts_with(&format!("1 | {expected}\n         ^^")),
+            "{marked}"
+        );
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::error::ConfigError;
 use crate::origins::Origins;
 use crate::schema::{IdentitySection, ListenSection, LogSection, MetricsSection, Schema};
 use crate::settings::{Config, DEFAULT_TRANSPORT, Identity, Listen, Log, Metrics};
-use crate::text::{Filter, ListenAddress, Location, PushUrl, Text, TransportName};
+use crate::text::{Filter, ListenAddress, Location, MetricsAddress, PushText, Text, TransportName};
 use crate::transports::check_name;
 
 mod directories;
@@ -118,8 +118,8 @@ impl Resolver<'_> {
 
 fn metrics(said: MetricsSection) -> Metrics {
     Metrics {
-        listen: said.listen.map(value),
-        push: said.push.map(|Text(PushUrl(url))| url),
+        listen: said.listen.map(|Text(MetricsAddress(address))| address),
+        push: said.push.map(|Text(PushText(url))| url),
     }
 }
 

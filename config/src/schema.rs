@@ -4,15 +4,14 @@
 //! it is for each transport to read.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use realize_core::transport::{Endpoint, PeerId};
 use serde::Deserialize;
 
 use crate::text::{
-    Control, Day, Filter, Glob, ListenAddress, Location, LogFormat, Name, OnConflict, Progress,
-    PushUrl, Rate, Retries, Right, Text, TimeOfDay, TransportName,
+    Control, Day, Filter, Glob, ListenAddress, Location, LogFormat, MetricsAddress, Name,
+    OnConflict, Progress, PushText, Rate, Retries, Right, Text, TimeOfDay, TransportName,
 };
 
 /// All that can be said. Every key is optional, as another party may say it.
@@ -83,6 +82,7 @@ pub(crate) struct MoveSection {
     pub(crate) retries: Option<Retries>,
     pub(crate) retry_delay: Option<Text<Duration>>,
     pub(crate) retry_max_delay: Option<Text<Duration>>,
+    pub(crate) metrics_listen: Option<Text<MetricsAddress>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,8 +106,8 @@ pub(crate) struct PeriodSection {
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct MetricsSection {
-    pub(crate) listen: Option<Text<SocketAddr>>,
-    pub(crate) push: Option<Text<PushUrl>>,
+    pub(crate) listen: Option<Text<MetricsAddress>>,
+    pub(crate) push: Option<Text<PushText>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

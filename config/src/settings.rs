@@ -176,6 +176,9 @@ pub struct Move {
     /// What the delay grows to, and never below [`retry_delay`](Self::retry_delay). One minute by
     /// default.
     pub retry_max_delay: Duration,
+    /// Where the counters can be fetched while it runs: not `metrics.listen`, which is the daemon's,
+    /// for both programs may read one file. None by default.
+    pub metrics_listen: Option<SocketAddr>,
 }
 
 impl Default for Move {
@@ -194,6 +197,7 @@ impl Default for Move {
             retries: 10,
             retry_delay: Duration::from_secs(1),
             retry_max_delay: Duration::from_secs(60),
+            metrics_listen: None,
         }
     }
 }
@@ -257,9 +261,10 @@ impl Period {
 /// `[metrics]`: who gets to see the counters.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Metrics {
-    /// Where they can be fetched. None by default.
+    /// Where those of the daemon can be fetched. None by default.
     pub listen: Option<SocketAddr>,
-    /// The URL, `http` or `https`, that they are sent to. None by default.
+    /// Where a move sends its own to when it ends: a [`PushUrl`](crate::PushUrl). It may hold a
+    /// password. None by default.
     pub push: Option<String>,
 }
 

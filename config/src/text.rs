@@ -9,10 +9,12 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use tracing_subscriber::EnvFilter;
 
 use crate::nearest::{listed, nearest};
-use crate::place::{NAME, shown};
+use crate::place::{NAME, masked, shown};
 
 pub use day::{Day, Days};
-pub(crate) use network::{ListenAddress, PushUrl, TransportName};
+pub use metrics::{InvalidPushUrl, PushUrl};
+pub(crate) use metrics::{MetricsAddress, PushText};
+pub(crate) use network::{ListenAddress, TransportName};
 pub use number::parse_rate;
 pub(crate) use number::{Rate, Retries};
 pub(crate) use rights::Control;
@@ -53,7 +55,7 @@ impl<'de, T: FromText> Deserialize<'de> for Text<T> {
                     _ => Err(format!(": over {MAX_TEXT} bytes")),
                 };
                 value.map(Text).map_err(|more| {
-                    let found = shown(text, NAME);
+                    let found = shown(&masked(text), NAME);
                     E::custom(format!(
                         "expected {}, found \"{found}\"{more}",
                         T::expected()
@@ -99,6 +101,7 @@ macro_rules! choice {
 }
 
 mod day;
+mod metrics;
 mod network;
 mod number;
 mod rights;

@@ -8,7 +8,7 @@ use super::{Resolver, value};
 use crate::error::ConfigError;
 use crate::schema::MoveSection;
 use crate::settings::{Directory, Move, Peer};
-use crate::text::{Glob, Location, Retries, Text};
+use crate::text::{Glob, Location, MetricsAddress, Retries, Text};
 
 impl Resolver<'_> {
     pub(super) fn r#move(
@@ -50,6 +50,9 @@ impl Resolver<'_> {
                 .map_or(default.retries, |Retries(retries)| retries),
             retry_delay: said.retry_delay.map_or(default.retry_delay, value),
             retry_max_delay: said.retry_max_delay.map_or(default.retry_max_delay, value),
+            metrics_listen: said
+                .metrics_listen
+                .map(|Text(MetricsAddress(address))| address),
         };
         self.check_delays(&resolved)?;
         Ok(resolved)

@@ -1,7 +1,5 @@
 //! Values that name something on the network.
 
-use std::net::SocketAddr;
-
 use realize_core::transport::{Endpoint, InvalidAddress, MAX_ADDRESS_LEN, PeerId};
 
 use super::FromText;
@@ -78,40 +76,6 @@ impl FromText for TransportName {
     }
 }
 
-impl FromText for SocketAddr {
-    fn expected() -> String {
-        r#"an IP address and a port such as "127.0.0.1:9772""#.to_owned()
-    }
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| String::new())
-    }
-}
-
-/// Where metrics are sent to.
-#[derive(Debug)]
-pub(crate) struct PushUrl(pub(crate) String);
-
-impl FromText for PushUrl {
-    fn expected() -> String {
-        r#"a URL such as "http://monitor.lan:9091/metrics/job/realize""#.to_owned()
-    }
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        let rest = ["http://", "https://"]
-            .iter()
-            .find_map(|scheme| text.strip_prefix(scheme))
-            .unwrap_or_default();
-        let has_host = rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '[');
-        let is_plain = !text.contains(|c: char| c.is_whitespace() || c.is_control());
-        if has_host && is_plain {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(String::new())
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,19 +104,5 @@ mod tests {
     #[case(&"x".repeat(513), ": over 512 bytes")]
     fn no_listen_addresses(#[case] text: &str, #[case] expected: &str) {
         assert_eq!(ListenAddress::from_text(text).unwrap_err(), expected);
-    }
-
-    #[rstest]
-    #[case("http://monitor:9091", true)]
-    #[case("https://[::1]:9091/metrics/job/realize", true)]
-    #[case("", false)]
-    #[case("monitor:9091", false)]
-    #[case("ftp://monitor", false)]
-    #[case("http://", false)]
-    #[case("http:///metrics", false)]
-    #[case("http://monitor/a b", false)]
-    #[case("http://monitor/\r\nx", false)]
-    fn urls(#[case] text: &str, #[case] valid: bool) {
-        assert_eq!(PushUrl::from_text(text).is_ok(), valid);
     }
 }

@@ -250,14 +250,27 @@ use crate::transports::double::only;
 #[case::metrics_address(
     "metrics.listen = 'localhost'",
     (1, 18, 11),
-    "`metrics.listen`: expected an IP address and a port such as \"127.0.0.1:9772\", found \
-     \"localhost\""
+    "`metrics.listen`: expected an IP address and a port such as \"127.0.0.1:9772\", or a port \
+     alone, which only this machine reaches, found \"localhost\""
 )]
 #[case::metrics_url(
     "metrics.push = 'monitor:9091'",
     (1, 16, 14),
-    "`metrics.push`: expected a URL such as \"http://monitor.lan:9091/metrics/job/realize\", \
-     found \"monitor:9091\""
+    "`metrics.push`: expected a URL such as \"http://monitor.lan:9091\", found \"monitor:9091\": it \
+     does not begin with http://"
+)]
+#[case::metrics_over_tls(
+    "metrics.push = 'https://monitor'",
+    (1, 16, 17),
+    "`metrics.push`: expected a URL such as \"http://monitor.lan:9091\", found \
+     \"https://monitor\": metrics are sent without TLS; write http, or the address of a proxy on \
+     this machine that speaks TLS"
+)]
+#[case::metrics_of_a_move(
+    "move.metrics_listen = '127.0.0.1'",
+    (1, 23, 11),
+    "`move.metrics_listen`: expected an IP address and a port such as \"127.0.0.1:9772\", or a \
+     port alone, which only this machine reaches, found \"127.0.0.1\""
 )]
 #[case::unknown_key_of_the_metrics(
     "metrics.port = 1",
@@ -276,6 +289,20 @@ use crate::transports::double::only;
 )]
 fn in_a_file(#[case] content: &str, #[case] place: (usize, usize, usize), #[case] expected: &str) {
     assert_in_file(content, place, expected);
+}
+
+/// Neither what was found nor the line shows the password.
+#[test]
+fn a_password_is_not_shown() {
+    let message = error_of("metrics.push = 'https://me:s3cret@monitor/x' # s3cret@");
+    assert_eq!(
+        message,
+        "realize.toml: line 1, column 16: `metrics.push`: expected a URL such as \
+         \"http://monitor.lan:9091\", found \"https://*********@monitor/x\": metrics are sent without \
+         TLS; write http, or the address of a proxy on this machine that speaks TLS\n\
+         1 | metrics.push = 'https://*****************************@\n\
+         \x20                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^"
+    );
 }
 
 /// A list that is too long to be shown leaves room for what follows it.

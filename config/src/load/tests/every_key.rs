@@ -44,11 +44,12 @@ const EVERY_KEY: &str = r#"
     retries = 3
     retry_delay = "2s"
     retry_max_delay = "1h"
+    metrics_listen = "[::1]:9773"
     [throttle]
     up = "1M"
     down = "512K"
     [metrics]
-    listen = "127.0.0.1:9772"
+    listen = "9772"
     push = "http://monitor:9091/x"
     [log]
     level = "info,realize_core=debug"
@@ -133,6 +134,7 @@ fn every_key() -> Config {
             retries: 3,
             retry_delay: Duration::from_secs(2),
             retry_max_delay: Duration::from_secs(3600),
+            metrics_listen: Some("[::1]:9773".parse().unwrap()),
         },
         throttle: Throttle {
             rates: limits,
@@ -176,6 +178,7 @@ const TYPED: &[(&str, &str)] = &[
     ("move.json", "true"),
     ("move.keep_directories", "true"),
     ("move.max_duration", "6h 30m"),
+    ("move.metrics_listen", "[::1]:9773"),
     ("move.min_age", "5m"),
     ("move.on_conflict", "rename"),
     ("move.progress", "plain"),
