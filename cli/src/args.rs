@@ -122,6 +122,16 @@ pub(crate) struct MoveArguments {
     /// Print an object for each file, and a summary, on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// Serve metrics for Prometheus while it runs, as in 127.0.0.1:9773, or 9773 for this machine
+    /// alone
+    #[arg(long, value_name = "ADDR", allow_hyphen_values = true)]
+    pub(crate) metrics_listen: Option<String>,
+    /// Send metrics to a Pushgateway when it ends, as in http://monitor.lan:9091
+    #[arg(long, value_name = "URL", allow_hyphen_values = true)]
+    pub(crate) metrics_push: Option<String>,
+    /// Record every file in this file, a line of JSON each, before it is deleted at the source
+    #[arg(long, value_name = "FILE")]
+    pub(crate) receipts: Option<String>,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 }
@@ -130,6 +140,10 @@ pub(crate) struct MoveArguments {
 pub(crate) struct VerifyArguments {
     #[command(flatten)]
     pub(crate) ends: Ends,
+    /// Compare the destination with what moves recorded there, instead of a source; the one place
+    /// given is then the destination
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["destination", "include", "exclude"])]
+    pub(crate) receipts: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) selection: Selection,
     /// Print an object for each file, and a summary, on standard output

@@ -4,8 +4,8 @@
 //! `args` is what may be typed; `location` says what SOURCE and DESTINATION stand for, `ends` opens
 //! them, `network` knows the peers and the transports; `commands` carries out, `retry` says when to
 //! try again; `output` is what a person or a program gets to see; `exit` maps every end to the code
-//! that the contract names; `limits` says how fast; `logging` sets up tracing. `daemon` is the other
-//! program.
+//! that the contract names; `limits` says how fast; `logging` sets up tracing; `receipts` is the audit trail; `metrics` is how counters
+//! leave the program. `daemon` is the other program.
 //!
 //! Whoever has written a transport of their own makes both programs with it in a few lines:
 //!
@@ -41,9 +41,11 @@ mod in_process;
 mod limits;
 mod location;
 mod logging;
+mod metrics;
 mod mounts;
 mod network;
 mod output;
+mod receipts;
 mod retry;
 
 pub use daemon::daemon_with;
@@ -89,12 +91,12 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
         let said = (both || up.is_some(), both || down.is_some());
         limits::typed_over(&mut config.throttle, said.0, said.1);
     }
-    logging::start(&config.log, Program::Command(arguments.verbosity()))?;
-    network::warn_unheeded(&config);
+    let logging = logging::start(&config.log, Program::Command(arguments.verbosity()))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
+    runtime.spawn(logging.keep_counting());
     let ended = runtime.block_on(commands::run(&arguments.command, &config, transports));
     // What a blocking thread has begun, it ends; but a sync that hangs holds up no signal.
     runtime.shutdown_timeout(commands::SHUTDOWN);
@@ -135,6 +137,17 @@ fn move_overrides(overrides: Overrides, command: &MoveArguments) -> Overrides {
             command.on_conflict.clone(),
         )
         .text("move.progress", "--progress", command.progress.clone())
+        .text(
+            "move.metrics_listen",
+            "--metrics-listen",
+            command.metrics_listen.clone(),
+        )
+        .text(
+            "metrics.push",
+            "--metrics-push",
+            command.metrics_push.clone(),
+        )
+        .text("move.receipts", "--receipts", command.receipts.clone())
         .text("move.retries", "--retries", command.retries.clone())
         .text("throttle.up", "--throttle", command.throttle.clone())
         .text("throttle.down", "--throttle", command.throttle.clone())

@@ -48,6 +48,7 @@ pub(crate) const KEYS: &[(&[&str], Shape)] = &[
     (&["move", "min_age"], Shape::Text),
     (&["move", "on_conflict"], Shape::Text),
     (&["move", "progress"], Shape::Text),
+    (&["move", "receipts"], Shape::Text),
     (&["move", "retries"], Shape::Integer),
     (&["move", "retry_delay"], Shape::Text),
     (&["move", "retry_max_delay"], Shape::Text),

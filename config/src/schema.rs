@@ -83,6 +83,7 @@ pub(crate) struct MoveSection {
     pub(crate) retry_delay: Option<Text<Duration>>,
     pub(crate) retry_max_delay: Option<Text<Duration>>,
     pub(crate) metrics_listen: Option<Text<MetricsAddress>>,
+    pub(crate) receipts: Option<Text<Location>>,
 }
 
 #[derive(Debug, Default, Deserialize)]

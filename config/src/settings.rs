@@ -179,6 +179,9 @@ pub struct Move {
     /// Where the counters can be fetched while it runs: not `metrics.listen`, which is the daemon's,
     /// for both programs may read one file. None by default.
     pub metrics_listen: Option<SocketAddr>,
+    /// The file that what was moved is recorded in, before it is deleted. Absolute if a file said
+    /// it, otherwise as it was typed. None by default.
+    pub receipts: Option<PathBuf>,
 }
 
 impl Default for Move {
@@ -198,6 +201,7 @@ impl Default for Move {
             retry_delay: Duration::from_secs(1),
             retry_max_delay: Duration::from_secs(60),
             metrics_listen: None,
+            receipts: None,
         }
     }
 }

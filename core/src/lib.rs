@@ -12,6 +12,7 @@
 pub mod access;
 pub mod buffers;
 pub mod clock;
+pub mod counted;
 pub mod delta;
 pub mod engine;
 pub mod entry;
@@ -27,6 +28,8 @@ pub mod range;
 pub mod registry;
 pub mod service;
 mod subtree;
+#[cfg(test)]
+mod tests;
 pub mod throttle;
 pub mod transport;
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 use realize_config::Config;
+use realize_core::counted::ByteCounts;
 use realize_core::entry::{Entry, EntryKind, Timestamp};
 use realize_core::path::Escaped;
 use realize_core::service::List;
@@ -21,7 +22,9 @@ pub(crate) async fn run(
     network: &Network<'_>,
 ) -> Result<(), Exit> {
     let source = Source::find(&arguments.location, "the directory", config, network)?;
-    let opened = source.open(Limits::default()).await?;
+    let opened = source
+        .open(Limits::default(), ByteCounts::default())
+        .await?;
     let mut list = List {
         within: opened.within.clone(),
         files: true,

@@ -18,6 +18,8 @@ mod transfer;
 mod transports;
 mod verify;
 
+pub(crate) use transfer::About;
+
 /// How long the end of what blocking threads have begun is waited for.
 pub(crate) const SHUTDOWN: Duration = Duration::from_secs(10);
 

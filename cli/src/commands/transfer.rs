@@ -1,26 +1,36 @@
 //! `realize move` and `realize copy`.
 
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use realize_config::{Config, Throttle};
-use realize_core::Error;
+use realize_core::counted::ByteCounts;
 use realize_core::engine::{
-    Broken, Event, Filter, Mode, MoveOptions, Observer, OnConflict, Report, Stopped, move_files,
-    preview_files,
+    Broken, Filter, Mode, MoveOptions, Observer, OnConflict, Report, Stopped, Witnesses,
+    move_files, preview_files,
 };
 use realize_rpc::Limits;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::args::MoveArguments;
 use crate::ends::{Destination, Source, ends};
-use crate::exit::{Exit, Interruption, of_report};
+use crate::exit::{Exit, of_report, shown};
 use crate::limits::MoverLimits;
+use crate::metrics::MoverMetrics;
 use crate::network::Network;
 use crate::output::files::{JsonFiles, LineFiles, Words, json_summary};
 use crate::output::{progress, summary};
+use crate::receipts::ReceiptFile;
 use crate::retry::Retries;
+
+mod interruptions;
+mod measured;
+mod watch;
+
+use interruptions::Interruptions;
+use measured::Measured;
+use watch::Watch;
 
 pub(crate) async fn run(
     mode: Mode,
@@ -28,7 +38,8 @@ pub(crate) async fn run(
     config: &Config,
     network: &Network<'_>,
 ) -> Result<(), Exit> {
-    let (source, destination) = ends(&arguments.ends, config, network)?;
+    let names = arguments.ends.names(config)?;
+    let (source, destination) = ends(&names, config, network)?;
     let options = options(mode, config)?;
     let is_limited = config.throttle != Throttle::default();
     if is_limited && !source.is_connected() && !destination.is_connected() {
@@ -38,19 +49,83 @@ pub(crate) async fn run(
              limited: `--transport channel` makes one"
         );
     }
-    let limits = MoverLimits::new(config, source.peer(), destination.peer());
-    let transfer = Transfer {
-        limits,
+    let about = About::of(&source, &destination);
+    let mut transfer = Transfer {
+        limits: MoverLimits::new(config, source.peer(), destination.peer()),
         source,
         destination,
-        options,
+        options: MoveOptions {
+            source: shown(&names.0),
+            destination: shown(&names.1),
+            ..options
+        },
         config,
         quiet: arguments.verbosity.quiet,
+        receipts: None,
     };
     if arguments.dry_run {
-        transfer.preview().await
-    } else {
-        transfer.carry_out().await
+        return transfer.preview().await;
+    }
+    transfer.receipts = receipts(config, &about)?;
+    let measured = Measured::new(config, &about, &transfer.limits, &host()).await?;
+    // Warnings are to bear it, whatever else is logged.
+    let span = tracing::error_span!("move", peer = about.peer, directory = about.directory);
+    let metrics = measured.as_ref().map(|measured| &measured.metrics);
+    let ended = transfer.carry_out(metrics).instrument(span).await;
+    if let Some(measured) = measured {
+        if ended.is_ok() {
+            measured.metrics.succeeded(SystemTime::now());
+        }
+        measured.end().await;
+    }
+    ended
+}
+
+/// The file that what is moved is recorded in, if there is to be one.
+fn receipts(config: &Config, about: &About) -> Result<Option<Arc<ReceiptFile>>, Exit> {
+    let Some(path) = &config.r#move.receipts else {
+        return Ok(None);
+    };
+    let opened = ReceiptFile::open(path, &about.peer, &about.directory);
+    let opened = opened.map_err(|error| {
+        let path = shown(path.as_os_str());
+        Exit::other(format!(
+            "opening the receipts {path}: {error}; nothing was moved"
+        ))
+    })?;
+    Ok(Some(Arc::new(opened)))
+}
+
+/// What a move is about, in logs, metrics and receipts: the destination, if that is on a peer, or
+/// else the source.
+pub(crate) struct About {
+    /// The peer, or `local`.
+    pub(crate) peer: String,
+    /// The directory there, or `local`.
+    pub(crate) directory: String,
+    /// The peers at either end.
+    pub(crate) source: Option<String>,
+    pub(crate) destination: Option<String>,
+}
+
+impl About {
+    /// The value of the label `directory`: `nas:inbox`, or `local`.
+    pub(crate) fn label(&self) -> String {
+        match (&self.source, &self.destination) {
+            (None, None) => "local".to_owned(),
+            _ => format!("{}:{}", self.peer, self.directory),
+        }
+    }
+
+    fn of(source: &Source, destination: &Destination) -> Self {
+        let place = destination.place().or(source.place());
+        let (peer, directory) = place.unwrap_or(("local", "local"));
+        Self {
+            peer: peer.to_owned(),
+            directory: directory.to_owned(),
+            source: source.peer().map(str::to_owned),
+            destination: destination.peer().map(str::to_owned),
+        }
     }
 }
 
@@ -76,11 +151,13 @@ pub(super) fn options(mode: Mode, config: &Config) -> Result<MoveOptions, Exit> 
 
 /// Who this is, for whoever finds a directory taken.
 fn holder() -> String {
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    format!("realize, process {} on {host}", std::process::id())
+    format!("realize, process {} on {}", std::process::id(), host())
+}
+
+/// The name of this machine.
+fn host() -> String {
+    let names = rustix::system::uname();
+    names.nodename().to_string_lossy().into_owned()
 }
 
 /// A move, or a copy, and its two ends.
@@ -91,6 +168,7 @@ struct Transfer<'a> {
     options: MoveOptions,
     config: &'a Config,
     quiet: bool,
+    receipts: Option<Arc<ReceiptFile>>,
 }
 
 impl Transfer<'_> {
@@ -108,9 +186,13 @@ impl Transfer<'_> {
         };
         let json = self.config.r#move.json;
         let started = Instant::now();
-        let source = self.source.open(Limits::default()).await?;
+        let source = self
+            .source
+            .open(Limits::default(), ByteCounts::default())
+            .await?;
         let destination = if self.destination.exists() {
-            Some(self.destination.open(Limits::default()).await?)
+            let (limits, counts) = (Limits::default(), ByteCounts::default());
+            Some(self.destination.open(limits, counts).await?)
         } else {
             None
         };
@@ -137,7 +219,7 @@ impl Transfer<'_> {
     }
 
     /// Moves, and goes on where it was when the network interrupts.
-    async fn carry_out(self) -> Result<(), Exit> {
+    async fn carry_out(self, metrics: Option<&MoverMetrics>) -> Result<(), Exit> {
         let section = &self.config.r#move;
         let cancel = CancellationToken::new();
         let interruption = Interruptions::watch(&cancel, section.max_duration)?;
@@ -145,7 +227,7 @@ impl Transfer<'_> {
         let mut retries = Retries::new(section);
         let mut before = Report::default();
         let ended = loop {
-            let Broken { error, report } = match self.attempt(&cancel).await {
+            let Broken { error, report } = match self.attempt(&cancel, metrics).await {
                 Ok(report) => break Ok(report.following(&before)),
                 Err(broken) => broken,
             };
@@ -186,11 +268,25 @@ impl Transfer<'_> {
     }
 
     /// One try, from opening both ends to closing them.
-    async fn attempt(&self, cancel: &CancellationToken) -> Result<Report, Broken> {
+    async fn attempt(
+        &self,
+        cancel: &CancellationToken,
+        metrics: Option<&MoverMetrics>,
+    ) -> Result<Report, Broken> {
+        if let Some(metrics) = metrics {
+            metrics.begin();
+        }
+        let counts = |peer: Option<&str>| {
+            let traffic = metrics.zip(peer);
+            traffic.map_or_else(ByteCounts::default, |(metrics, peer)| metrics.wire(peer))
+        };
         let opening = async {
-            let source = self.source.open(self.limits.for_source()).await?;
-            let destination = self.destination.open(self.limits.for_destination()).await?;
-            Ok::<_, Error>((source, destination))
+            let source = self.limits.for_source();
+            let source = self.source.open(source, counts(self.source.peer()));
+            let destination = self.limits.for_destination();
+            let counts = counts(self.destination.peer());
+            let destination = self.destination.open(destination, counts);
+            tokio::try_join!(source, destination)
         };
         let (source, destination) = tokio::select! {
             biased;
@@ -214,6 +310,7 @@ impl Transfer<'_> {
         let shown = Arc::new(Watch {
             progress: progress::observer(section.progress, self.quiet),
             json: section.json.then_some(JsonFiles(words)),
+            metrics: metrics.cloned(),
         });
         let options = MoveOptions {
             within: source.within.clone(),
@@ -228,7 +325,11 @@ impl Transfer<'_> {
             Arc::clone(&source.service),
             Arc::clone(&destination.service),
             options,
-            Arc::clone(&shown),
+            Witnesses {
+                observer: Arc::clone(&shown) as _,
+                metrics: metrics.map(|metrics| metrics.engine.clone()),
+                ledger: self.receipts.clone().map(|receipts| receipts as _),
+            },
             stop.clone(),
         );
         tokio::pin!(moving);
@@ -248,65 +349,5 @@ impl Transfer<'_> {
         }
         tokio::join!(source.close(), destination.close());
         ended
-    }
-}
-
-/// All that watches a move.
-struct Watch {
-    progress: Option<Box<dyn progress::Shown>>,
-    json: Option<JsonFiles>,
-}
-
-impl Observer for Watch {
-    fn event(&self, event: Event<'_>) {
-        if let Some(progress) = &self.progress {
-            progress.event(event);
-        }
-        if let Some(json) = &self.json {
-            json.event(event);
-        }
-    }
-}
-
-/// What may stop a move from outside, and what did.
-struct Interruptions(Arc<Mutex<Option<Interruption>>>);
-
-impl Interruptions {
-    /// Cancels at a signal, or when the time has run out. A second signal ends the process.
-    fn watch(cancel: &CancellationToken, limit: Option<Duration>) -> Result<Self, Exit> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| Exit::other(format!("listening for signals: {error}")))
-        };
-        let (mut interrupt, mut terminate) = (
-            listen(SignalKind::interrupt())?,
-            listen(SignalKind::terminate())?,
-        );
-        let cause = Arc::new(Mutex::new(None));
-        let (noted, cancel) = (Arc::clone(&cause), cancel.clone());
-        tokio::spawn(async move {
-            let time = async {
-                match limit {
-                    Some(limit) => tokio::time::sleep(limit).await,
-                    None => std::future::pending().await,
-                }
-            };
-            let why = tokio::select! {
-                _ = interrupt.recv() => Interruption::Signal(2),
-                _ = terminate.recv() => Interruption::Signal(15),
-                () = time => Interruption::TimeRanOut,
-            };
-            *noted.lock().unwrap_or_else(PoisonError::into_inner) = Some(why);
-            cancel.cancel();
-            let signal: u8 = tokio::select! {
-                _ = interrupt.recv() => 2,
-                _ = terminate.recv() => 15,
-            };
-            std::process::exit(128 + i32::from(signal));
-        });
-        Ok(Self(cause))
-    }
-
-    fn get(&self) -> Option<Interruption> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

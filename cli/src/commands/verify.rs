@@ -1,26 +1,32 @@
 //! `realize verify`.
 
-use std::time::Instant;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 use realize_config::Config;
-use realize_core::engine::{Mode, verify_files};
+use realize_core::counted::ByteCounts;
+use realize_core::engine::{Mode, Observer, VerifyReport, verify_expected, verify_files};
 use realize_rpc::Limits;
 
 use super::transfer::options;
 use crate::args::VerifyArguments;
-use crate::ends::ends;
-use crate::exit::{Exit, code};
+use crate::ends::{Source, ends, named};
+use crate::exit::{Exit, chain, code, shown};
 use crate::network::Network;
 use crate::output::files::{Differences, JsonFiles, Words, json_verify_summary};
 use crate::output::summary;
+use crate::receipts::read;
 
 pub(crate) async fn run(
     arguments: &VerifyArguments,
     config: &Config,
     network: &Network<'_>,
 ) -> Result<(), Exit> {
+    if let Some(file) = &arguments.receipts {
+        return against_receipts(file, arguments, config, network).await;
+    }
     let section = &config.r#move;
-    let (source, destination) = ends(&arguments.ends, config, network)?;
+    let (source, destination) = ends(&arguments.ends.names(config)?, config, network)?;
     if !destination.exists() {
         return Err(Exit::usage(
             "the destination does not exist; nothing was compared",
@@ -30,27 +36,65 @@ pub(crate) async fn run(
     // Whatever its age, a file can be compared.
     options.min_age = std::time::Duration::ZERO;
     let (from, to) = (
-        source.open(Limits::default()).await?,
-        destination.open(Limits::default()).await?,
+        source
+            .open(Limits::default(), ByteCounts::default())
+            .await?,
+        destination
+            .open(Limits::default(), ByteCounts::default())
+            .await?,
     );
     options.within.clone_from(&from.within);
     let started = Instant::now();
-    let report = if section.json {
-        let words = Words {
-            done: "same",
-            identical: "same",
-            failed: "different",
-        };
-        verify_files(&*from.service, &*to.service, &options, &JsonFiles(words)).await?
-    } else {
-        verify_files(&*from.service, &*to.service, &options, &Differences).await?
-    };
-    from.close().await;
-    to.close().await;
-    if section.json {
-        json_verify_summary(&report, started.elapsed());
+    let observer = observer(section.json);
+    let compared = verify_files(&*from.service, &*to.service, &options, &*observer).await?;
+    tokio::join!(from.close(), to.close());
+    ended(&compared, started.elapsed(), arguments, config)
+}
+
+/// Compares a destination with what moves recorded of it.
+async fn against_receipts(
+    file: &Path,
+    arguments: &VerifyArguments,
+    config: &Config,
+    network: &Network<'_>,
+) -> Result<(), Exit> {
+    let (typed, configured) = (&arguments.ends.source, &config.r#move.destination);
+    let name = named(typed.as_ref(), configured.as_ref(), "destination")?;
+    let place = Source::find(&name, "the destination", config, network)?;
+    let expected = read(file).map_err(|error| {
+        let file = shown(file.as_os_str());
+        Exit::usage(format!("{file}: {}; nothing was compared", chain(&error)))
+    })?;
+    let opened = place.open(Limits::default(), ByteCounts::default()).await?;
+    let started = Instant::now();
+    let observer = observer(config.r#move.json);
+    let compared = verify_expected(&*opened.service, expected, &*observer).await?;
+    opened.close().await;
+    ended(&compared, started.elapsed(), arguments, config)
+}
+
+fn observer(json: bool) -> Box<dyn Observer> {
+    if !json {
+        return Box::new(Differences);
     }
-    summary::of_verify(&report, started.elapsed(), arguments.verbosity.quiet);
+    Box::new(JsonFiles(Words {
+        done: "same",
+        identical: "same",
+        failed: "different",
+    }))
+}
+
+/// Says what was found, and ends accordingly.
+fn ended(
+    report: &VerifyReport,
+    took: Duration,
+    arguments: &VerifyArguments,
+    config: &Config,
+) -> Result<(), Exit> {
+    if config.r#move.json {
+        json_verify_summary(report, took);
+    }
+    summary::of_verify(report, took, arguments.verbosity.quiet);
     match (report.different, report.failed) {
         (0, 0) => Ok(()),
         (0, _) => Err(Exit::silent(code::NOT_ALL_MOVED)),

@@ -13,12 +13,16 @@ use realize_core::transport::PeerId;
 use realize_core::{LocalOptions, LocalService};
 use realize_rpc::{Directories, InForce, LimitChange, MAX_GRANTS, Opened};
 
+use super::accounted::Accounted;
 use crate::limits::ServedLimits;
+use crate::metrics::{Looked, ServedMetrics};
 
 /// What is served, to whom.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Served {
     policy: AccessPolicy,
+    /// What is counted of it.
+    pub(super) metrics: ServedMetrics,
     /// How fast.
     pub(super) limits: Arc<ServedLimits>,
     current: RwLock<Current>,
@@ -28,6 +32,8 @@ pub(super) struct Served {
 #[derive(Debug, Default)]
 struct Current {
     paths: BTreeMap<String, PathBuf>,
+    /// Every peer, by name.
+    peers: BTreeMap<String, PeerId>,
     /// What this machine calls each peer.
     names: HashMap<PeerId, String>,
     /// Who may change the limits that hold in all.
@@ -35,6 +41,16 @@ struct Current {
 }
 
 impl Served {
+    /// Serves nothing to anybody yet.
+    pub(super) fn new(metrics: ServedMetrics) -> Self {
+        Self {
+            policy: AccessPolicy::default(),
+            metrics,
+            limits: Arc::default(),
+            current: RwLock::default(),
+        }
+    }
+
     /// Serves what `config` says from now on, to `peers` by their names in it. Sessions that stand
     /// keep the path that they were opened with; rights apply to their next call.
     pub(super) fn replace(
@@ -53,11 +69,13 @@ impl Served {
         });
         self.policy.replace(grants)?;
         self.limits.replace(config, peers);
+        self.metrics.traffic.keep(peers.keys());
         let paths = config.directories.iter();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current {
             paths: paths
                 .map(|(name, section)| (name.clone(), section.path.clone()))
                 .collect(),
+            peers: peers.clone(),
             names: peers
                 .iter()
                 .map(|(name, id)| (id.clone(), name.clone()))
@@ -80,9 +98,24 @@ impl Served {
         self.current().names.get(peer).cloned()
     }
 
+    /// Every peer, by name.
+    pub(super) fn peers(&self) -> BTreeMap<String, PeerId> {
+        self.current().peers.clone()
+    }
+
     /// Every directory, by name.
     pub(super) fn paths(&self) -> BTreeMap<String, PathBuf> {
         self.current().paths.clone()
+    }
+}
+
+impl Looked for Served {
+    fn peers(&self) -> BTreeMap<String, PeerId> {
+        Self::peers(self)
+    }
+
+    fn directories(&self) -> BTreeMap<String, PathBuf> {
+        self.paths()
     }
 }
 
@@ -93,13 +126,13 @@ impl Directories for Served {
         let path = self.current().paths.get(directory).cloned();
         let Some(path) = path.filter(|_| !rights.is_empty()) else {
             let name = self.name(peer);
-            let directory = Escaped(directory.as_bytes());
             tracing::warn!(
                 event = "access.denied",
                 peer = name.as_deref().unwrap_or(peer.as_str()),
-                directory = %directory,
+                directory,
                 operation = "open"
             );
+            let directory = Escaped(directory.as_bytes());
             let what = format!("no directory `{directory}` is served to this machine");
             return Err(Error::new(ErrorKind::Forbidden, what));
         };
@@ -119,16 +152,15 @@ impl Directories for Served {
                 format!("the directory `{directory}` cannot be opened there"),
             )
         })?;
-        let guarded = Guarded::new(
-            Arc::new(local),
-            self.policy.clone(),
-            peer.clone(),
-            directory,
-        );
+        let name = self.name(peer).unwrap_or_else(|| peer.to_string());
+        let policy = self.policy.clone();
+        let guarded = Guarded::new(Arc::new(local), policy, peer.clone(), directory);
+        let guarded = Arc::new(guarded.named(&*name));
+        let accounted = Accounted::new(guarded, self.metrics.clone(), &name, directory);
         Ok(Opened {
-            service: Arc::new(guarded),
+            service: Arc::new(accounted),
             grants: rights.iter().map(|right| right.to_string()).collect(),
-            peer: self.name(peer).unwrap_or_else(|| peer.to_string()),
+            peer: name,
             limits: self.limits.of(peer),
         })
     }

@@ -1,35 +1,41 @@
 //! The daemon `realized`: serves the configured directories to the peers that may have them.
 //!
 //! `serving` accepts connections and hands them to the server; `directories` opens what a peer asks
-//! for, as far as it may; `reload` takes a changed configuration in; `sweep` removes partials that
-//! nobody came back for; `rejections` keeps the log readable when strangers knock.
+//! for, as far as it may; `reload` takes a changed configuration in, and `changes` says what is
+//! different in it; `sweep` removes partials that nobody came back for.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Parser;
+use prometheus::Registry;
 use realize_config::{Config, Environment, Overrides, listed};
 use realize_core::registry::TransportRegistry;
+use realize_core::transport::Listener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, shown};
 use crate::limits::keep_total;
 use crate::logging::{self, Program};
-use crate::network::{self, Network};
+use crate::metrics::{Endpoint, ServedMetrics};
+use crate::network::Network;
 use crate::output::print;
 
+mod accounted;
+mod changes;
 mod directories;
-mod rejections;
 mod reload;
 mod serving;
 mod sweep;
 
+use changes::comma_separated;
 use directories::Served;
 use serving::Serving;
 
@@ -38,9 +44,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves directories to other machines, for realize to move files from and to.
 ///
-/// It reads [identity], [listen], [directories] and [peers] of the configuration, prints a line for
-/// each address that it listens at, and runs until SIGTERM; SIGHUP has it read the configuration
-/// again.
+/// It reads [identity], [listen], [directories], [peers] and [metrics] of the configuration, prints
+/// a line for each address that it listens at, and runs until SIGTERM; SIGHUP has it read the
+/// configuration again.
 #[derive(Debug, Parser)]
 #[command(name = "realized", version, max_term_width = 100)]
 struct Arguments {
@@ -119,12 +125,12 @@ fn run(
         true => Program::Stdio,
         false => Program::Daemon,
     };
-    logging::start(&config.log, program)?;
-    network::warn_unheeded(&config);
+    let logging = logging::start(&config.log, program)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
+    runtime.spawn(logging.keep_counting());
     let ended = match &arguments.peer {
         Some(peer) => runtime.block_on(serve_stdio(&origin, &config, peer)),
         None => runtime.block_on(serve(&origin, config)),
@@ -141,7 +147,7 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
         let what = format!("--peer {peer}: there is no such peer; there are {known}");
         return Err(Exit::usage(what));
     };
-    let served = Arc::new(Served::default());
+    let served = served(["exec"])?;
     served
         .replace(config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;
@@ -152,7 +158,7 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
     let connection = serving.serve("exec", realize_exec::stdio(id.clone()));
     tokio::pin!(connection);
     // There is one connection, for which nothing is read again.
-    let stop = async { while let Some(Wanted::Reload) = signals.next().await {} };
+    let stop = async { while let Wanted::Reload = signals.next().await {} };
     tokio::select! {
         () = &mut connection => return Ok(()),
         () = stop => {}
@@ -161,6 +167,16 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
     // What is not done by then is cut.
     let _ = tokio::time::timeout(GRACE, connection).await;
     Ok(())
+}
+
+/// What is to be served, to whoever comes by these transports.
+fn served<'a>(transports: impl IntoIterator<Item = &'a str>) -> Result<Arc<Served>, Exit> {
+    let metrics = ServedMetrics::new(transports).map_err(unmeasured)?;
+    Ok(Arc::new(Served::new(metrics)))
+}
+
+fn unmeasured(error: prometheus::Error) -> Exit {
+    Exit::other(format!("making the metrics: {error}"))
 }
 
 /// Serves until a signal says to stop.
@@ -172,7 +188,7 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     // Before anything can be sent to us.
     let mut signals = Signals::new()?;
     let network = Network::new(&config, origin.registry)?;
-    let served = Arc::new(Served::default());
+    let served = served(config.listen.iter().map(|listen| &*listen.transport))?;
     served
         .replace(&config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;
@@ -181,49 +197,59 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     let tasks = TaskTracker::new();
     let stop = CancellationToken::new();
     let serving = Arc::new(Serving::new(Arc::clone(&served), network.known().clone()));
+    serving.show_metrics().map_err(unmeasured)?;
     let mut listening = Vec::new();
     for listen in &config.listen {
         let transport = network.transport(&listen.transport)?;
         let listener = transport.listen(&listen.endpoint).await.map_err(|error| {
             let (name, error) = (&listen.transport, crate::exit::chain(&error));
-            tracing::error!(event = "listener.failed", transport = name, error);
+            let address = listen.endpoint.as_str();
+            tracing::error!(event = "listener.failed", transport = name, address, error);
             Exit::other(format!("listening on {name} {error}"))
         })?;
         listening.push((listen.transport.clone(), listener));
     }
-    tracing::info!(
-        event = "daemon.started",
-        version = env!("CARGO_PKG_VERSION"),
-        config = config
-            .file
-            .as_deref()
-            .map(|file| file.display().to_string()),
-        listeners = listening.len(),
-        directories = config.directories.len()
-    );
+    if let Some(address) = config.metrics.listen {
+        let endpoint = listen_for_metrics(address, &served.metrics.registry).await?;
+        tasks.spawn(endpoint.serve(stop.clone()));
+    }
+    say_started(&config, &listening);
     for (transport, listener) in listening {
         let address = listener.endpoint();
         print(&format!("listening on {transport} {address}"));
-        tracing::info!(event = "daemon.listening", transport, address = %address);
+        tracing::info!(
+            event = "daemon.listening",
+            transport,
+            address = address.as_str()
+        );
         tasks.spawn(Arc::clone(&serving).accept(transport, listener, tasks.clone(), stop.clone()));
     }
     tasks.spawn(sweep::keep_swept(Arc::clone(&served), stop.clone()));
     // Fails where no systemd waits for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut current = config.clone();
-    while let Some(Wanted::Reload) = signals.next().await {
+    let signal = loop {
+        match signals.next().await {
+            Wanted::Reload => {}
+            Wanted::Stop(signal) => break signal,
+        }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
         match reload::reload(origin, &current, &serving) {
             Ok(config) => {
                 throttle.send_replace(config.throttle.clone());
                 current = config;
             }
-            Err(exit) => tracing::error!(event = "config.rejected", reason = exit.message()),
+            Err(exit) => {
+                // The lines after the first show the place to people.
+                let reason = exit.message().lines().next();
+                let line = exit.line();
+                tracing::error!(event = "config.rejected", line, reason);
+            }
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    }
+    };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    tracing::info!(event = "daemon.stopping");
+    tracing::info!(event = "daemon.stopping", signal);
     stop.cancel();
     serving.drain();
     tasks.close();
@@ -236,10 +262,40 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     Ok(())
 }
 
+/// The endpoint of what this daemon counts.
+async fn listen_for_metrics(address: SocketAddr, registry: &Registry) -> Result<Endpoint, Exit> {
+    Endpoint::bind(address, registry.clone()).await.map_err(|error| {
+        tracing::error!(event = "listener.failed", transport = "metrics", address = %address, %error);
+        Exit::other(format!("listening on metrics {address}: {error}"))
+    })
+}
+
+/// Says that the daemon serves from now on: as whom, where, and what.
+fn say_started(config: &Config, listening: &[(String, Box<dyn Listener>)]) {
+    let key = config.identity.key.as_deref().and_then(|file| {
+        let key = realize_tls::load_private_key(file).ok()?;
+        Some(key.public_key().to_string())
+    });
+    let file = config.file.as_deref();
+    let at = |(transport, listener): &(String, Box<dyn Listener>)| {
+        format!("{transport} {}", listener.endpoint())
+    };
+    let listeners: Vec<String> = listening.iter().map(at).collect();
+    tracing::info!(
+        event = "daemon.started",
+        version = env!("CARGO_PKG_VERSION"),
+        config = file.map(|file| shown(file.as_os_str())),
+        key,
+        listeners = listeners.join(","),
+        directories = comma_separated(config.directories.keys())
+    );
+}
+
 /// What a signal wants.
 enum Wanted {
     Reload,
-    Stop,
+    /// With the name of the signal.
+    Stop(&'static str),
 }
 
 struct Signals {
@@ -260,11 +316,11 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Option<Wanted> {
+    async fn next(&mut self) -> Wanted {
         tokio::select! {
-            _ = self.terminate.recv() => Some(Wanted::Stop),
-            _ = self.interrupt.recv() => Some(Wanted::Stop),
-            _ = self.hangup.recv() => Some(Wanted::Reload),
+            _ = self.terminate.recv() => Wanted::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Wanted::Stop("SIGINT"),
+            _ = self.hangup.recv() => Wanted::Reload,
         }
     }
 }

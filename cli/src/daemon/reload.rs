@@ -1,12 +1,13 @@
 //! SIGHUP: a changed configuration, as far as it can be taken in while running.
 //!
 //! That is peers, directories, rights and limits: peers that are gone are cut at once, rights apply
-//! to the next call, limits at once. What listens, with which key, and what is logged, stays as it
-//! is: a change of it refuses the whole reload, as does anything wrong with the configuration.
+//! to the next call, limits at once. What listens, with which key, what is logged, and who gets
+//! to see the metrics, stays as it is: a change of it refuses the whole reload, as does anything wrong with the configuration.
 
 use realize_config::Config;
 
 use super::Origin;
+use super::changes::Changes;
 use super::serving::Serving;
 use crate::exit::Exit;
 use crate::network::peers;
@@ -25,6 +26,7 @@ pub(super) fn reload(
         ("identity", new.identity == current.identity),
         ("listen", new.listen == current.listen),
         ("log", new.log == current.log),
+        ("metrics", new.metrics == current.metrics),
         ("transports", new.same_transport_tables(current)),
     ] {
         if !same {
@@ -33,6 +35,12 @@ pub(super) fn reload(
         }
     }
     let peers = peers(&new)?;
+    let before = serving.served.peers();
+    let Changes {
+        peers: of_peers,
+        directories,
+        limits,
+    } = Changes::between((current, &before), (&new, &peers));
     let invalid = |error: &dyn std::fmt::Display| Exit::configuration(error.to_string());
     // The rights first: who is let in by the second may do what the first says.
     serving
@@ -48,7 +56,14 @@ pub(super) fn reload(
     tracing::info!(
         event = "config.reloaded",
         peers = peers.len(),
-        directories = new.directories.len()
+        directories = new.directories.len(),
+        peers_added = of_peers.added,
+        peers_removed = of_peers.removed,
+        peers_changed = of_peers.changed,
+        directories_added = directories.added,
+        directories_removed = directories.removed,
+        directories_changed = directories.changed,
+        limits_changed = limits
     );
     Ok(new)
 }

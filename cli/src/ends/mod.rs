@@ -4,6 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::sync::Arc;
 
 use realize_config::Config;
+use realize_core::counted::ByteCounts;
 use realize_core::transport::Transport;
 use realize_core::{Error, LocalService, RelPath, Service};
 use realize_rpc::{Client, Limits};
@@ -14,6 +15,7 @@ use crate::in_process::{Serving, through};
 use crate::location::Location;
 use crate::network::Network;
 
+mod counted;
 mod local;
 mod remote;
 
@@ -111,22 +113,28 @@ impl Source {
         }
     }
 
-    /// Opens it. What is read from it comes as fast as `limits` say, if it comes over connections.
-    pub(crate) async fn open(&self, limits: Limits) -> Result<Opened, Error> {
+    /// Opens it. If what is read from it comes over connections, it comes as fast as `limits` say; those
+    /// with a peer add their bytes to `counts`.
+    pub(crate) async fn open(&self, limits: Limits, counts: ByteCounts) -> Result<Opened, Error> {
         match self {
             Self::Here(source, in_process) => {
                 let within = source.within.clone();
                 Opened::here("source", source.open()?, within, in_process, limits).await
             }
-            Self::There(remote) => remote.open_either(limits).await,
+            Self::There(remote) => remote.open_either(limits, counts).await,
         }
     }
 
     /// The peer that it is on.
     pub(crate) fn peer(&self) -> Option<&str> {
+        self.place().map(|(peer, _)| peer)
+    }
+
+    /// The peer that it is on, and the directory there.
+    pub(crate) fn place(&self) -> Option<(&str, &str)> {
         match self {
             Self::Here(..) => None,
-            Self::There(remote) => Some(remote.peer()),
+            Self::There(remote) => Some(remote.place()),
         }
     }
 
@@ -161,23 +169,28 @@ impl Destination {
         }
     }
 
-    /// Opens it; a local one that does not exist is made first. What is sent to it goes as fast as
-    /// `limits` say, if it is sent over connections.
-    pub(crate) async fn open(&self, limits: Limits) -> Result<Opened, Error> {
+    /// Opens it; a local one that does not exist is made first. If what is sent to it goes over
+    /// connections, it goes as fast as `limits` say; those with a peer add their bytes to `counts`.
+    pub(crate) async fn open(&self, limits: Limits, counts: ByteCounts) -> Result<Opened, Error> {
         match self {
             Self::Here(destination, in_process) => {
                 let local = destination.open()?;
                 Opened::here("destination", local, None, in_process, limits).await
             }
-            Self::There(remote) => remote.open(limits).await,
+            Self::There(remote) => remote.open(limits, counts).await,
         }
     }
 
     /// The peer that it is on.
     pub(crate) fn peer(&self) -> Option<&str> {
+        self.place().map(|(peer, _)| peer)
+    }
+
+    /// The peer that it is on, and the directory there.
+    pub(crate) fn place(&self) -> Option<(&str, &str)> {
         match self {
             Self::Here(..) => None,
-            Self::There(remote) => Some(remote.peer()),
+            Self::There(remote) => Some(remote.place()),
         }
     }
 
@@ -187,26 +200,30 @@ impl Destination {
     }
 }
 
-/// The two ends that were typed, or else configured.
+/// The two ends of these names.
 pub(crate) fn ends(
-    typed: &Ends,
+    (source, destination): &(OsString, OsString),
     config: &Config,
     network: &Network<'_>,
 ) -> Result<(Source, Destination), Exit> {
-    let section = &config.r#move;
-    let source = named(typed.source.as_ref(), section.source.as_ref(), "source")?;
-    let destination = named(
-        typed.destination.as_ref(),
-        section.destination.as_ref(),
-        "destination",
-    )?;
-    let source = Source::find(&source, "source", config, network)?;
-    let destination = Destination::find(&destination, &source, config, network)?;
+    let source = Source::find(source, "source", config, network)?;
+    let destination = Destination::find(destination, &source, config, network)?;
     Ok((source, destination))
 }
 
+impl Ends {
+    /// The names of both, as they were typed, or else configured.
+    pub(crate) fn names(&self, config: &Config) -> Result<(OsString, OsString), Exit> {
+        let section = &config.r#move;
+        let (typed, configured) = (self.source.as_ref(), section.source.as_ref());
+        let source = named(typed, configured, "source")?;
+        let (typed, configured) = (self.destination.as_ref(), section.destination.as_ref());
+        Ok((source, named(typed, configured, "destination")?))
+    }
+}
+
 /// An end that was typed or configured.
-fn named(
+pub(crate) fn named(
     typed: Option<&OsString>,
     configured: Option<&OsString>,
     what: &str,

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use realize_core::counted::ByteCounts;
 use realize_core::entry::{Entry, EntryKind};
 use realize_core::service::List;
 use realize_core::{Error, ErrorKind, RelPath, Service, Subtree};
 use realize_rpc::{Client, Limits, Remote};
 
 use super::Opened;
+use super::counted::CountedTransport;
 use crate::exit::Exit;
 use crate::location::PeerPlace;
 use crate::network::Network;
@@ -27,14 +29,20 @@ impl RemoteEnd {
         })
     }
 
-    /// The name of the peer.
-    pub(super) fn peer(&self) -> &str {
-        &self.remote.name
+    /// The name of the peer, and of the directory there.
+    pub(super) fn place(&self) -> (&str, &str) {
+        (&self.remote.name, &self.remote.directory)
     }
 
-    async fn connect(&self, limits: Limits) -> Result<(Arc<Client>, Arc<dyn Service>), Error> {
+    async fn connect(
+        &self,
+        limits: Limits,
+        counts: ByteCounts,
+    ) -> Result<(Arc<Client>, Arc<dyn Service>), Error> {
+        let transport = Arc::clone(&self.remote.transport);
         let remote = Remote {
             limits,
+            transport: Arc::new(CountedTransport::new(transport, counts)),
             ..self.remote.clone()
         };
         let client = Arc::new(Client::connect(remote).await?);
@@ -42,9 +50,10 @@ impl RemoteEnd {
         Ok((client, service))
     }
 
-    /// Opens it as a directory; its connections go as fast as `limits` say.
-    pub(super) async fn open(&self, limits: Limits) -> Result<Opened, Error> {
-        let (client, mut service) = self.connect(limits).await?;
+    /// Opens it as a directory; its connections go as fast as `limits` say, and add
+    /// their bytes to `counts`.
+    pub(super) async fn open(&self, limits: Limits, counts: ByteCounts) -> Result<Opened, Error> {
+        let (client, mut service) = self.connect(limits, counts).await?;
         if let Some(within) = &self.within {
             service = Arc::new(Subtree::new(service, within.clone()));
         }
@@ -57,11 +66,15 @@ impl RemoteEnd {
     }
 
     /// Opens it as a directory or a file, whichever it is.
-    pub(super) async fn open_either(&self, limits: Limits) -> Result<Opened, Error> {
+    pub(super) async fn open_either(
+        &self,
+        limits: Limits,
+        counts: ByteCounts,
+    ) -> Result<Opened, Error> {
         let Some(within) = &self.within else {
-            return self.open(limits).await;
+            return self.open(limits, counts).await;
         };
-        let (client, service) = self.connect(limits).await?;
+        let (client, service) = self.connect(limits, counts).await?;
         let (root, file) = if is_file(&*service, within).await? {
             (within.parent(), Some(within.file_name()))
         } else {

@@ -50,6 +50,10 @@ impl Pair {
         set(&self.down, peer, "down", rates.down);
     }
 
+    fn by_direction(&self) -> [(&'static str, Option<NonZeroU64>); 2] {
+        [("up", self.up.rate()), ("down", self.down.rate())]
+    }
+
     fn rates(&self) -> Rates {
         Rates {
             up: self.up.rate(),

@@ -1,11 +1,12 @@
 //! The limits of a move.
 
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::Duration;
 
 use realize_config::{Config, Rates, Throttle};
 use realize_core::clock::SystemClock;
-use realize_core::throttle::RateLimiter;
+use realize_core::throttle::{RateLimiter, Throttle as _};
 use realize_core::{Error, Result, Service, service};
 use realize_rpc::Limits;
 use tokio::sync::watch;
@@ -49,6 +50,17 @@ impl MoverLimits {
             to_destination: Arc::new(RateLimiter::new(of(destination).up)),
             from_source: Arc::new(RateLimiter::new(None)),
         }
+    }
+
+    /// What is in force now, by peer and direction; what is in force for all is for the peer "".
+    pub(crate) fn in_force(&self) -> impl Iterator<Item = (&str, &'static str, NonZeroU64)> {
+        [
+            ("", "up", &self.total),
+            (peer(&self.destination), "up", &self.to_destination),
+            (peer(&self.source), "down", &self.from_source),
+        ]
+        .into_iter()
+        .filter_map(|(peer, direction, limiter)| Some((peer, direction, limiter.rate()?)))
     }
 
     /// What the connections to the source pass.
@@ -119,15 +131,14 @@ impl MoverLimits {
             source.configure(sends(down))
         );
         let to_it = lower(self.of_destination.up, to?.receive_rate);
-        let peer = self.destination.as_deref().unwrap_or("local");
-        set(&self.to_destination, peer, "up", to_it);
-        let peer = self.source.as_deref().unwrap_or("local");
-        set(
-            &self.from_source,
-            peer,
-            "down",
-            lower(down, from?.send_rate),
-        );
+        set(&self.to_destination, peer(&self.destination), "up", to_it);
+        let from_it = lower(down, from?.send_rate);
+        set(&self.from_source, peer(&self.source), "down", from_it);
         Ok(())
     }
+}
+
+/// What an end's peer is called in logs and metrics.
+fn peer(name: &Option<String>) -> &str {
+    name.as_deref().unwrap_or("local")
 }

@@ -1,6 +1,7 @@
 //! The limits of a daemon.
 
 use std::collections::HashMap;
+use std::num::NonZeroU64;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use realize_config::{Config, Rates, Throttle};
@@ -93,6 +94,17 @@ impl ServedLimits {
         pair.rates()
     }
 
+    /// What is in force in all, by direction.
+    pub(crate) fn total(&self) -> [(&'static str, Option<NonZeroU64>); 2] {
+        self.total.by_direction()
+    }
+
+    /// What is in force with `peer`, by direction.
+    pub(crate) fn of_peer(&self, peer: &PeerId) -> [(&'static str, Option<NonZeroU64>); 2] {
+        let known = self.peers.read().unwrap_or_else(PoisonError::into_inner);
+        known.get(peer).cloned().unwrap_or_default().by_direction()
+    }
+
     /// What the connections with `peer` pass.
     pub(crate) fn of(&self, peer: &PeerId) -> Limits {
         let known = self.peers.read().unwrap_or_else(PoisonError::into_inner);
@@ -107,8 +119,6 @@ impl ServedLimits {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU64;
-
     use realize_config::{Environment, Overrides};
 
     use super::*;

@@ -12,6 +12,8 @@ use realize_core::path::{Escaped, RelPath};
 
 use super::{count, say, size};
 
+/// A terminal of fewer columns has no room for bars.
+const NARROW: u16 = 60;
 /// How often plain lines are written.
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -80,6 +82,18 @@ impl Totals {
 }
 
 impl Totals {
+    /// The same for a very narrow terminal.
+    fn shortest(&self) -> String {
+        let more = if self.listed { "" } else { "+" };
+        format!(
+            "{}/{}{more} {}/{}{more}",
+            self.files_done,
+            self.files,
+            size(self.bytes_done),
+            size(self.bytes)
+        )
+    }
+
     /// The same for a narrow terminal; a `+` says that there is more to come.
     fn short(&self) -> String {
         let more = if self.listed { "" } else { "+" };
@@ -123,6 +137,8 @@ impl Shown for Lines {
 struct Bars {
     bars: MultiProgress,
     overall: ProgressBar,
+    /// Whether there is no room for a bar beside the figures.
+    narrow: bool,
     state: Mutex<(Totals, HashMap<RelPath, ProgressBar>)>,
 }
 
@@ -130,25 +146,35 @@ impl Bars {
     fn new() -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         let overall = bars.add(ProgressBar::new(0));
-        overall.set_style(style(
-            "{bar:10} {percent:>3}% {binary_bytes_per_sec} {eta} {wide_msg}",
-        ));
+        let narrow = columns().is_some_and(|columns| columns < NARROW);
+        overall.set_style(style(match narrow {
+            true => "{percent:>3}% {eta} {wide_msg}",
+            false => "{bar:10} {percent:>3}% {binary_bytes_per_sec} {eta} {wide_msg}",
+        }));
         overall.enable_steady_tick(Duration::from_millis(200));
         Self {
             bars,
             overall,
+            narrow,
             state: Mutex::default(),
         }
     }
 
     fn add_file(&self, path: &RelPath, bytes: u64) -> ProgressBar {
         let bar = self.bars.add(ProgressBar::new(bytes));
-        bar.set_style(style(
-            "  {bar:10} {percent:>3}% {binary_total_bytes} {wide_msg}",
-        ));
+        bar.set_style(style(match self.narrow {
+            true => " {percent:>3}% {wide_msg}",
+            false => "  {bar:10} {percent:>3}% {binary_total_bytes} {wide_msg}",
+        }));
         bar.set_message(Escaped(path.as_bytes()).to_string());
         bar
     }
+}
+
+/// How wide the terminal is.
+fn columns() -> Option<u16> {
+    let size = rustix::termios::tcgetwinsize(std::io::stderr()).ok()?;
+    (size.ws_col > 0).then_some(size.ws_col)
 }
 
 fn style(template: &str) -> ProgressStyle {
@@ -184,7 +210,10 @@ impl Observer for Bars {
         }
         self.overall.set_length(totals.bytes);
         self.overall.set_position(totals.bytes_done);
-        self.overall.set_message(totals.short());
+        self.overall.set_message(match self.narrow {
+            true => totals.shortest(),
+            false => totals.short(),
+        });
     }
 }
 
@@ -217,6 +246,7 @@ mod tests {
             "0 of at least 2 files, 1.0 KiB of at least 2.0 KiB (0 B sent), still listing"
         );
         assert!(totals.short().starts_with("0/2+ files, 1.0 KiB/2.0 KiB+"));
+        assert_eq!(totals.shortest(), "0/2+ 1.0 KiB/2.0 KiB+");
         totals.add(Event::ListingEnded);
         assert_eq!(totals.text(), "0 of 2 files, 1.0 KiB of 2.0 KiB (0 B sent)");
         totals.add(Event::Progress {

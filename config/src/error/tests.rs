@@ -35,7 +35,7 @@ fn error_of(content: impl AsRef<[u8]>) -> String {
 /// In what is expected below, MOVE stands for the keys of `[move]`, SECTIONS for all at the top.
 fn spelt_out(message: &str) -> String {
     let keys = "destination, exclude, include, json, keep_directories, max_duration, \
-                metrics_listen, min_age, on_conflict, progress, retries, retry_delay, retry_max_delay, source";
+                metrics_listen, min_age, on_conflict, progress, receipts, retries, retry_delay, retry_max_delay, source";
     let sections = "directories, identity, listen, log, metrics, move, peers, throttle, \
                     transport, transports";
     message

@@ -94,6 +94,7 @@ const ORDER: &[(&str, [&str; 3])] = &[
     ("move.min_age", ["1s", "2s", "3s"]),
     ("move.on_conflict", ["keep", "rename", "fail"]),
     ("move.progress", ["bar", "plain", "none"]),
+    ("move.receipts", ["/f", "/e", "/a"]),
     ("move.retries", ["0", "1000", "5"]),
     ("move.retry_delay", ["2s", "3s", "4s"]),
     ("move.retry_max_delay", ["2s", "3s", "4s"]),

@@ -53,6 +53,9 @@ impl Resolver<'_> {
             metrics_listen: said
                 .metrics_listen
                 .map(|Text(MetricsAddress(address))| address),
+            receipts: said
+                .receipts
+                .map(|Text(Location(path))| self.origins.resolve(&["move", "receipts"], path)),
         };
         self.check_delays(&resolved)?;
         Ok(resolved)

@@ -213,6 +213,9 @@ impl Run {
             let page = self.source.list(list.clone()).await?;
             list.cursor = page.next;
             let items = self.choose(page);
+            if list.cursor.is_none() {
+                self.observe(Event::ListingEnded);
+            }
             for unit in self
                 .plan_all(items)
                 .await?
@@ -225,7 +228,6 @@ impl Run {
                 break;
             }
         }
-        self.observe(Event::ListingEnded);
         for unit in units.rest() {
             self.start(&mut tasks, unit).await?;
         }

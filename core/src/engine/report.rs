@@ -32,7 +32,7 @@ pub enum Event<'a> {
         /// Their size in bytes.
         bytes: u64,
     },
-    /// The source is listed to its end.
+    /// The source is listed to its end; not everything that was found has been started yet.
     ListingEnded,
     /// Work on a file began.
     Started {

@@ -142,7 +142,7 @@ impl LocalService {
         })
     }
 
-    /// Runs `work` on a blocking thread.
+    /// Runs `work` on a blocking thread. What it logs is within the spans that it was asked in.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Storage) -> Result<T> + Send + 'static,

@@ -1,4 +1,4 @@
-//! What the documents at the top tell a user to type and to write is typed and written.
+//! What the documents at the top and in `docs` tell a user to type and to write is typed and written.
 //!
 //! A fenced block may have a comment in the line before it:
 //!
@@ -8,8 +8,9 @@
 //!   end of the document.
 //!
 //! In both, `NAS_KEY` and `CAM_KEY` stand for what `realize keygen` printed on that machine, and
-//! `NAS_ADDRESS`, like `0.0.0.0:9771`, for an address at which a daemon can listen here. All other
-//! blocks in TOML are read as configurations, and of all others every line that runs one of the
+//! `NAS_ADDRESS`, like `0.0.0.0:9771`, for an address at which a daemon can listen here;
+//! `127.0.0.1:9772` is another one, for metrics. A machine has `docs` in its directory, as a checkout
+//! has, and units of systemd name the programs that are tested. All other blocks in TOML are read as configurations, and of all others every line that runs one of the
 //! programs is parsed, or run.
 
 use std::collections::BTreeMap;
@@ -33,6 +34,8 @@ const TESTS: &[&str] = &[
     "transports/rpc/tests",
     "transports/tcp/tests",
 ];
+/// The document about programs with a transport of one's own, which has a test of its own.
+const OF_ANOTHER: &str = "docs/custom-transport.md";
 /// How many seconds one block may run.
 const SECONDS: &str = "60";
 /// How long a daemon may take to listen.
@@ -137,17 +140,24 @@ fn blocks(text: &str) -> Vec<Block> {
     blocks
 }
 
-/// Every document at the top, by its name.
+/// Where the project is.
+fn top() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// Every document at the top and in `docs`, by its path from the top.
 fn documents() -> BTreeMap<String, String> {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let names = fs::read_dir(top)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    let names = names.filter_map(|name| name.into_string().ok());
-    let documents = names.filter(|name| name.ends_with(".md"));
+    let names = ["", "docs/"].iter().flat_map(|directory| {
+        let entries = fs::read_dir(top().join(directory)).unwrap();
+        entries.map(move |entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            format!("{directory}{name}")
+        })
+    });
+    let documents = names.filter(|name| name.ends_with(".md") && name != OF_ANOTHER);
     documents
         .map(|name| {
-            let text = fs::read_to_string(top.join(&name)).unwrap();
+            let text = fs::read_to_string(top().join(&name)).unwrap();
             (name, text)
         })
         .collect()
@@ -225,7 +235,7 @@ fn every_command_line_can_be_typed() {
 /// What `cargo` is to build and test exists.
 #[test]
 fn every_package_and_test_that_is_named_exists() {
-    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let top = top();
     let lock = fs::read_to_string(top.join("Cargo.lock")).unwrap();
     let mut seen = 0;
     for (name, text) in documents() {
@@ -278,6 +288,7 @@ fn the_first_steps_of_the_readme_work() {
 #[rstest]
 #[case::a_sample("SAMPLE")]
 #[case::the_readme("README.md")]
+#[case::watching("docs/watching.md")]
 fn two_machines_do_what_the_document_says(#[case] name: &str) {
     let text = if name == "SAMPLE" {
         SAMPLE.to_owned()
@@ -285,7 +296,7 @@ fn two_machines_do_what_the_document_says(#[case] name: &str) {
         documents().remove(name).unwrap()
     };
     let machines = BTreeMap::from([("nas", Machine::new()), ("cam", Machine::new())]);
-    let address = free_address();
+    let (address, metrics) = (free_address(), free_address());
     let mut keys = BTreeMap::new();
     let mut daemons = Vec::new();
     for block in blocks(&text).iter().filter(|block| block.is_marked()) {
@@ -302,7 +313,9 @@ fn two_machines_do_what_the_document_says(#[case] name: &str) {
         let here = |text: &str| {
             let text = text
                 .replace("NAS_ADDRESS", &address)
-                .replace("0.0.0.0:9771", &address);
+                .replace("0.0.0.0:9771", &address)
+                .replace("127.0.0.1:9772", &metrics)
+                .replace("/usr/local/bin", &programs().display().to_string());
             keys.iter()
                 .fold(text, |text, (name, key): (&String, &String)| {
                     text.replace(name, key)
@@ -333,6 +346,11 @@ fn two_machines_do_what_the_document_says(#[case] name: &str) {
     }
 }
 
+/// Where the programs are that are tested.
+fn programs() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_realize")).parent().unwrap()
+}
+
 /// A directory of its own, for one who types there.
 struct Machine {
     home: PathBuf,
@@ -342,6 +360,7 @@ struct Machine {
 impl Machine {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(top().join("docs"), directory.path().join("docs")).unwrap();
         Self {
             home: directory.path().to_path_buf(),
             _directory: directory,
@@ -350,12 +369,11 @@ impl Machine {
 
     /// Runs `lines`, which must all end well, and gives what they print.
     fn run(&self, lines: &str) -> String {
-        let programs = Path::new(env!("CARGO_BIN_EXE_realize")).parent().unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
         let mut shell = Command::new("timeout");
         shell.args([SECONDS, "sh", "-eu", "-c", lines]);
         shell.current_dir(&self.home).env("HOME", &self.home);
-        shell.env("PATH", format!("{}:{path}", programs.display()));
+        shell.env("PATH", format!("{}:{path}", programs().display()));
         shell.env_remove("XDG_CONFIG_HOME").env_remove("RUST_LOG");
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"REALIZE_") {

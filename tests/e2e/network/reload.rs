@@ -53,7 +53,7 @@ fn who_is_taken_out_is_cut_in_the_middle_of_a_move(#[values(Way::ToNas, Way::Fro
 
     // With its key back, it goes on where it was.
     machines.write_nas(LISTEN, &everything(), &cam_section(&machines));
-    daemon.reloads("peers=1 directories=2\n");
+    daemon.reloads("peers=1 directories=2 peers_added=cam peers_removed=lab ");
     let outcome = machines.mover(way).with(["--json"]).run().expect(0);
     assert!(outcome.json_summary("sent") < LARGE as u64, "{outcome}");
     assert_moved(
@@ -113,6 +113,11 @@ fn who_is_added_may_move() {
     LISTEN,
     "[transports.tcp]\nlanes = 1\n",
     "[transports] has changed: restart needed"
+)]
+#[case::the_metrics(
+    LISTEN,
+    "[metrics]\nlisten = \"127.0.0.1:0\"\n",
+    "[metrics] has changed: restart needed"
 )]
 #[case::an_unknown_key(LISTEN, "[lgo]\n", "unknown")]
 #[case::no_toml(LISTEN, "[directories\n", "realize.toml")]

@@ -45,6 +45,7 @@ const EVERY_KEY: &str = r#"
     retry_delay = "2s"
     retry_max_delay = "1h"
     metrics_listen = "[::1]:9773"
+    receipts = "receipts.jsonl"
     [throttle]
     up = "1M"
     down = "512K"
@@ -135,6 +136,7 @@ fn every_key() -> Config {
             retry_delay: Duration::from_secs(2),
             retry_max_delay: Duration::from_secs(3600),
             metrics_listen: Some("[::1]:9773".parse().unwrap()),
+            receipts: Some("/etc/realize/receipts.jsonl".into()),
         },
         throttle: Throttle {
             rates: limits,
@@ -182,6 +184,7 @@ const TYPED: &[(&str, &str)] = &[
     ("move.min_age", "5m"),
     ("move.on_conflict", "rename"),
     ("move.progress", "plain"),
+    ("move.receipts", "/etc/realize/receipts.jsonl"),
     ("move.retries", "3"),
     ("move.retry_delay", "2s"),
     ("move.retry_max_delay", "1h"),
