@@ -122,6 +122,13 @@ pub(crate) struct MoveArguments {
     /// Print an object for each file, and a summary, on standard output
     #[arg(long)]
     pub(crate) json: bool,
+    /// Serve metrics for Prometheus while it runs, as in 127.0.0.1:9773, or 9773 for this machine
+    /// alone
+    #[arg(long, value_name = "ADDR", allow_hyphen_values = true)]
+    pub(crate) metrics_listen: Option<String>,
+    /// Send metrics to a Pushgateway when it ends, as in http://monitor.lan:9091
+    #[arg(long, value_name = "URL", allow_hyphen_values = true)]
+    pub(crate) metrics_push: Option<String>,
     #[command(flatten)]
     pub(crate) verbosity: Verbosity,
 }

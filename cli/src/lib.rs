@@ -4,8 +4,8 @@
 //! `args` is what may be typed; `location` says what SOURCE and DESTINATION stand for, `ends` opens
 //! them, `network` knows the peers and the transports; `commands` carries out, `retry` says when to
 //! try again; `output` is what a person or a program gets to see; `exit` maps every end to the code
-//! that the contract names; `limits` says how fast; `logging` sets up tracing. `daemon` is the other
-//! program.
+//! that the contract names; `limits` says how fast; `logging` sets up tracing; `metrics` is how counters
+//! leave the program. `daemon` is the other program.
 //!
 //! Whoever has written a transport of their own makes both programs with it in a few lines:
 //!
@@ -41,6 +41,7 @@ mod in_process;
 mod limits;
 mod location;
 mod logging;
+mod metrics;
 mod mounts;
 mod network;
 mod output;
@@ -90,7 +91,6 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
         limits::typed_over(&mut config.throttle, said.0, said.1);
     }
     logging::start(&config.log, Program::Command(arguments.verbosity()))?;
-    network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -135,6 +135,16 @@ fn move_overrides(overrides: Overrides, command: &MoveArguments) -> Overrides {
             command.on_conflict.clone(),
         )
         .text("move.progress", "--progress", command.progress.clone())
+        .text(
+            "move.metrics_listen",
+            "--metrics-listen",
+            command.metrics_listen.clone(),
+        )
+        .text(
+            "metrics.push",
+            "--metrics-push",
+            command.metrics_push.clone(),
+        )
         .text("move.retries", "--retries", command.retries.clone())
         .text("throttle.up", "--throttle", command.throttle.clone())
         .text("throttle.down", "--throttle", command.throttle.clone())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use realize_config::{Config, Metrics, PeerKey};
+use realize_config::{Config, PeerKey};
 use realize_core::known_peers::KnownPeers;
 use realize_core::registry::{BuildError, TransportContext, TransportRegistry, TransportTable};
 use realize_core::transport::{PeerId, Transport};
@@ -145,15 +145,4 @@ fn identity(id: &PeerId) -> Result<PeerId, String> {
         .parse()
         .map_err(|error: realize_tls::KeyError| chain(&error))?;
     key.peer_id().map_err(|error| error.to_string())
-}
-
-/// Warns of what is configured and not heeded by this version.
-pub(crate) fn warn_unheeded(config: &Config) {
-    if config.metrics != Metrics::default() {
-        tracing::warn!(
-            event = "config.unheeded",
-            key = "metrics",
-            "it is configured, and this version does not heed it yet"
-        );
-    }
 }

@@ -1,9 +1,11 @@
 //! `realize move` and `realize copy`.
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use realize_config::{Config, Throttle};
+use prometheus::Registry;
+use realize_config::{Config, InvalidPushUrl, Throttle};
 use realize_core::Error;
 use realize_core::engine::{
     Broken, Event, Filter, Mode, MoveOptions, Observer, OnConflict, Report, Stopped, move_files,
@@ -11,12 +13,13 @@ use realize_core::engine::{
 };
 use realize_rpc::Limits;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::args::MoveArguments;
 use crate::ends::{Destination, Source, ends};
-use crate::exit::{Exit, Interruption, of_report};
+use crate::exit::{Exit, Interruption, chain, of_report};
 use crate::limits::MoverLimits;
+use crate::metrics::{self, Endpoint, PushTarget, push};
 use crate::network::Network;
 use crate::output::files::{JsonFiles, LineFiles, Words, json_summary};
 use crate::output::{progress, summary};
@@ -48,9 +51,41 @@ pub(crate) async fn run(
         quiet: arguments.verbosity.quiet,
     };
     if arguments.dry_run {
-        transfer.preview().await
-    } else {
-        transfer.carry_out().await
+        return transfer.preview().await;
+    }
+    let registry = metrics::registry().map_err(|error| Exit::other(error.to_string()))?;
+    let gateway = gateway(config)?;
+    let _serving = serve(config.r#move.metrics_listen, &registry).await;
+    let ended = transfer.carry_out().await;
+    if let Some(gateway) = &gateway
+        && let Err(error) = push(gateway, &registry).await
+    {
+        tracing::warn!(event = "metrics.push_failed", url = %gateway, error = %chain(&error));
+    }
+    ended
+}
+
+/// Where the metrics are sent to when all is done.
+fn gateway(config: &Config) -> Result<Option<PushTarget>, Exit> {
+    let url = config.metrics.push.as_deref();
+    let target = url.map(|url| PushTarget::parse(url, &host()));
+    let fault = |error: InvalidPushUrl| config.fault(&["metrics", "push"], error.to_string());
+    Ok(target.transpose().map_err(fault)?)
+}
+
+/// Serves the metrics until the guard is dropped. A move goes on without.
+async fn serve(address: Option<SocketAddr>, registry: &Registry) -> Option<DropGuard> {
+    let address = address?;
+    match Endpoint::bind(address, registry.clone()).await {
+        Ok(endpoint) => {
+            let stop = CancellationToken::new();
+            tokio::spawn(endpoint.serve(stop.clone()));
+            Some(stop.drop_guard())
+        }
+        Err(error) => {
+            tracing::warn!(event = "metrics.unserved", address = %address, %error);
+            None
+        }
     }
 }
 
@@ -76,11 +111,13 @@ pub(super) fn options(mode: Mode, config: &Config) -> Result<MoveOptions, Exit> 
 
 /// Who this is, for whoever finds a directory taken.
 fn holder() -> String {
-    let host = rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned();
-    format!("realize, process {} on {host}", std::process::id())
+    format!("realize, process {} on {}", std::process::id(), host())
+}
+
+/// The name of this machine.
+fn host() -> String {
+    let names = rustix::system::uname();
+    names.nodename().to_string_lossy().into_owned()
 }
 
 /// A move, or a copy, and its two ends.

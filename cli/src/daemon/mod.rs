@@ -5,6 +5,7 @@
 //! nobody came back for; `rejections` keeps the log readable when strangers knock.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -21,7 +22,8 @@ use tokio_util::task::TaskTracker;
 use crate::exit::Exit;
 use crate::limits::keep_total;
 use crate::logging::{self, Program};
-use crate::network::{self, Network};
+use crate::metrics::{self, Endpoint};
+use crate::network::Network;
 use crate::output::print;
 
 mod directories;
@@ -38,9 +40,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves directories to other machines, for realize to move files from and to.
 ///
-/// It reads [identity], [listen], [directories] and [peers] of the configuration, prints a line for
-/// each address that it listens at, and runs until SIGTERM; SIGHUP has it read the configuration
-/// again.
+/// It reads [identity], [listen], [directories], [peers] and [metrics] of the configuration, prints
+/// a line for each address that it listens at, and runs until SIGTERM; SIGHUP has it read the
+/// configuration again.
 #[derive(Debug, Parser)]
 #[command(name = "realized", version, max_term_width = 100)]
 struct Arguments {
@@ -120,7 +122,6 @@ fn run(
         false => Program::Daemon,
     };
     logging::start(&config.log, program)?;
-    network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -191,6 +192,10 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
         })?;
         listening.push((listen.transport.clone(), listener));
     }
+    if let Some(address) = config.metrics.listen {
+        let endpoint = listen_for_metrics(address).await?;
+        tasks.spawn(endpoint.serve(stop.clone()));
+    }
     tracing::info!(
         event = "daemon.started",
         version = env!("CARGO_PKG_VERSION"),
@@ -234,6 +239,15 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
         );
     }
     Ok(())
+}
+
+/// The endpoint of what this daemon counts.
+async fn listen_for_metrics(address: SocketAddr) -> Result<Endpoint, Exit> {
+    let registry = metrics::registry().map_err(|error| Exit::other(error.to_string()))?;
+    Endpoint::bind(address, registry).await.map_err(|error| {
+        tracing::error!(event = "listener.failed", transport = "metrics", address = %address, %error);
+        Exit::other(format!("listening on metrics {address}: {error}"))
+    })
 }
 
 /// What a signal wants.

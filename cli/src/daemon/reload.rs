@@ -1,8 +1,8 @@
 //! SIGHUP: a changed configuration, as far as it can be taken in while running.
 //!
 //! That is peers, directories, rights and limits: peers that are gone are cut at once, rights apply
-//! to the next call, limits at once. What listens, with which key, and what is logged, stays as it
-//! is: a change of it refuses the whole reload, as does anything wrong with the configuration.
+//! to the next call, limits at once. What listens, with which key, what is logged, and who gets
+//! to see the metrics, stays as it is: a change of it refuses the whole reload, as does anything wrong with the configuration.
 
 use realize_config::Config;
 
@@ -25,6 +25,7 @@ pub(super) fn reload(
         ("identity", new.identity == current.identity),
         ("listen", new.listen == current.listen),
         ("log", new.log == current.log),
+        ("metrics", new.metrics == current.metrics),
         ("transports", new.same_transport_tables(current)),
     ] {
         if !same {
