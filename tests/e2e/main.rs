@@ -19,6 +19,7 @@ mod ends;
 mod killed;
 mod leases;
 mod memory;
+mod monitoring;
 mod mounts;
 mod network;
 mod output;

@@ -12,6 +12,7 @@ mod killed;
 mod limits;
 mod machines;
 mod memory;
+mod metrics;
 mod middle;
 mod proxy;
 mod reload;

@@ -114,6 +114,11 @@ fn who_is_added_may_move() {
     "[transports.tcp]\nlanes = 1\n",
     "[transports] has changed: restart needed"
 )]
+#[case::the_metrics(
+    LISTEN,
+    "[metrics]\nlisten = \"127.0.0.1:0\"\n",
+    "[metrics] has changed: restart needed"
+)]
 #[case::an_unknown_key(LISTEN, "[lgo]\n", "unknown")]
 #[case::no_toml(LISTEN, "[directories\n", "realize.toml")]
 fn what_cannot_be_taken_over_changes_nothing(
