@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -156,10 +156,10 @@ impl Prometheus {
     #[track_caller]
     pub(crate) fn sees(&self, expression: &str, value: f64) {
         let mut last = None;
-        let end = std::time::Instant::now() + SOON;
+        let end = Instant::now() + SOON;
         while last != Some(value) {
             assert!(
-                std::time::Instant::now() < end,
+                Instant::now() < end,
                 "{expression} is {last:?}, and not {value}: {}{}",
                 get(&self.0.address, "/api/v1/targets").unwrap().1,
                 self.0.log()
@@ -176,7 +176,10 @@ pub(crate) struct Pushgateway(Server);
 impl Pushgateway {
     pub(crate) fn start() -> Self {
         let (program, package) = ("prometheus-pushgateway", "prometheus-pushgateway");
-        Self(Server::start(program, package, |_| Vec::new()))
+        Self(Server::start(program, package, |_| {
+            // In memory alone: a Debian would have it read and write its own.
+            vec!["--persistence.file=".to_owned()]
+        }))
     }
 
     /// Where it listens.

@@ -122,8 +122,9 @@ fn a_move_pushes_when_it_ends() {
     let host = host.nodename().to_str().unwrap();
     // What an earlier version counted, and another machine's, which is none of our business.
     for (instance, name) in [(host, "realize_old"), ("other", "realize_other")] {
+        let page = format!("# HELP {name} A.\n# TYPE {name} gauge\n{name} 1\n");
         let line = format!("PUT /metrics/job/realize/instance/{instance}");
-        let (status, said) = ask(gateway.address(), &line, &format!("{name} 1\n")).unwrap();
+        let (status, said) = ask(gateway.address(), &line, &page).unwrap();
         assert_eq!(status, 200, "{said}");
     }
     assert!(gateway.page().contains("realize_old{"));
@@ -201,8 +202,8 @@ fn who_pushes(#[case] command: &[&str], #[case] pushes: bool) {
 fn what_the_gateway_refuses_is_said_and_changes_nothing() {
     let gateway = Pushgateway::start();
     let (ends, program) = local_move();
-    // A group that names its job twice is one that the gateway refuses.
-    let url = format!("{}/metrics/job/a/job/b", gateway.url());
+    // A label without a value is no group.
+    let url = format!("{}/metrics/job/a/b", gateway.url());
     let outcome = program.with(["--metrics-push", &url]).run().expect(0);
     assert!(ends.destination.join("file").exists(), "{outcome}");
     outcome.says(&[

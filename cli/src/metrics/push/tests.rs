@@ -83,8 +83,8 @@ fn a_password_is_sent_and_not_shown() {
 }
 
 /// A gateway that says `answer` to the one request that it takes, and what that was.
-async fn gateway(answer: String) -> (SocketAddr, JoinHandle<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+async fn gateway(at: &str, answer: String) -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind(at).await.unwrap();
     let address = listener.local_addr().unwrap();
     let taking = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.unwrap();
@@ -103,7 +103,11 @@ async fn gateway(answer: String) -> (SocketAddr, JoinHandle<String>) {
 }
 
 async fn push_to(answer: &str) -> (Result<(), PushError>, String) {
-    let (address, taking) = gateway(answer.to_owned()).await;
+    push_at("127.0.0.1:0", answer).await
+}
+
+async fn push_at(at: &str, answer: &str) -> (Result<(), PushError>, String) {
+    let (address, taking) = gateway(at, answer.to_owned()).await;
     let url = format!("http://me:secret@{address}");
     let target = PushTarget::parse(&url, "cam").unwrap();
     let pushed = push(&target, &registry()).await;
@@ -135,6 +139,13 @@ async fn a_page_is_put(#[case] status: &str) {
         assert!(fields.contains(&field), "{field} in {head}");
     }
     assert!(head.contains("host: 127.0.0.1:"), "{head}");
+}
+
+#[tokio::test]
+async fn a_page_is_put_over_ipv6() {
+    let (pushed, taken) = push_at("[::1]:0", "HTTP/1.1 200 OK\r\n\r\n").await;
+    pushed.unwrap();
+    assert!(taken.contains("host: [::1]:"), "{taken}");
 }
 
 #[tokio::test]
@@ -181,7 +192,7 @@ async fn of_a_long_refusal_the_beginning_is_shown() {
         "HTTP/1.1 400 Bad Request\r\nContent-Length: {}\r\n\r\n{long}",
         long.len()
     );
-    let (address, taking) = gateway(answer).await;
+    let (address, taking) = gateway("127.0.0.1:0", answer).await;
     let target = PushTarget::parse(&format!("http://{address}"), "cam").unwrap();
     let error = push(&target, &registry()).await.unwrap_err();
     taking.abort();
