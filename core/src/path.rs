@@ -183,25 +183,36 @@ impl TryFrom<&str> for RelPath {
     }
 }
 
-/// Bytes as text that is safe to print: UTF-8 stays, everything that could steer a terminal or
-/// reorder text is written as `\n`, `\u{202e}` or `\xff`, and a backslash is doubled.
+/// Bytes as text that is safe to print: UTF-8 stays as far as [`is_printable`], everything else is
+/// written as `\n`, `\u{202e}` or `\xff`, and a backslash is doubled.
 #[derive(Clone, Copy, Debug)]
 pub struct Escaped<'a>(pub &'a [u8]);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
+        let plain = |byte: &u8| matches!(byte, b' '..=b'~') && *byte != b'\\';
+        if self.0.iter().all(plain) {
+            // Which almost all names are.
+            return f.write_str(str::from_utf8(self.0).unwrap_or_default());
+        }
         for chunk in self.0.utf8_chunks() {
-            for c in chunk.valid().chars() {
+            let text = chunk.valid();
+            let mut written = 0;
+            for (at, c) in text.char_indices() {
+                if is_printable(c) && c != '\\' {
+                    continue;
+                }
+                f.write_str(text.get(written..at).unwrap_or_default())?;
+                written = at + c.len_utf8();
                 match c {
                     '\\' => f.write_str("\\\\")?,
                     '\n' => f.write_str("\\n")?,
                     '\r' => f.write_str("\\r")?,
                     '\t' => f.write_str("\\t")?,
-                    c if c.is_control() || reorders(c) => write!(f, "\\u{{{:x}}}", u32::from(c))?,
-                    c => f.write_char(c)?,
+                    c => write!(f, "\\u{{{:x}}}", u32::from(c))?,
                 }
             }
+            f.write_str(text.get(written..).unwrap_or_default())?;
             for byte in chunk.invalid() {
                 write!(f, "\\x{byte:02x}")?;
             }
@@ -210,12 +221,44 @@ impl fmt::Display for Escaped<'_> {
     }
 }
 
-/// Bidirectional controls, line separators, zero-width characters and the byte order mark.
-fn reorders(c: char) -> bool {
-    matches!(
-        c,
-        '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-    )
+/// Whether `c` shows as itself: it neither steers a terminal, nor breaks or reorders a line, nor is
+/// there without being seen.
+///
+/// Control characters do not, nor those of Unicode's category Cf (bidirectional controls, zero-width
+/// characters, the soft hyphen, tags), line and paragraph separators, and fillers without width.
+/// Variation selectors do: they change how the character before them looks.
+pub fn is_printable(c: char) -> bool {
+    if c.is_ascii() {
+        return !c.is_ascii_control();
+    }
+    !c.is_control()
+        && !matches!(
+            c,
+            '\u{ad}'
+                | '\u{34f}'
+                | '\u{600}'..='\u{605}'
+                | '\u{61c}'
+                | '\u{6dd}'
+                | '\u{70f}'
+                | '\u{890}'..='\u{891}'
+                | '\u{8e2}'
+                | '\u{115f}'..='\u{1160}'
+                | '\u{17b4}'..='\u{17b5}'
+                | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{3164}'
+                | '\u{feff}'
+                | '\u{ffa0}'
+                | '\u{fff0}'..='\u{fffb}'
+                | '\u{110bd}'
+                | '\u{110cd}'
+                | '\u{13430}'..='\u{1343f}'
+                | '\u{1bca0}'..='\u{1bca3}'
+                | '\u{1d173}'..='\u{1d17a}'
+                | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 #[cfg(test)]
@@ -296,6 +339,35 @@ mod tests {
             "a\\u{1b}[31m\\u{202e}gpj.exe\\n\\\\"
         );
         assert_eq!(Escaped(b"\xff\xc3\xa9").to_string(), "\\xff\u{e9}");
+    }
+
+    #[rstest]
+    #[case::c1('\u{9b}')]
+    #[case::delete('\u{7f}')]
+    #[case::soft_hyphen('\u{ad}')]
+    #[case::arabic_letter_mark('\u{61c}')]
+    #[case::zero_width_space('\u{200b}')]
+    #[case::left_to_right_mark('\u{200e}')]
+    #[case::right_to_left_mark('\u{200f}')]
+    #[case::line_separator('\u{2028}')]
+    #[case::embedding('\u{202a}')]
+    #[case::override_('\u{202e}')]
+    #[case::word_joiner('\u{2060}')]
+    #[case::isolate('\u{2066}')]
+    #[case::pop_isolate('\u{2069}')]
+    #[case::filler('\u{3164}')]
+    #[case::byte_order_mark('\u{feff}')]
+    #[case::annotation('\u{fff9}')]
+    #[case::tag('\u{e0041}')]
+    fn what_is_not_seen_is_written_out(#[case] c: char) {
+        let shown = format!("a\\u{{{:x}}}b", u32::from(c));
+        assert_eq!(Escaped(format!("a{c}b").as_bytes()).to_string(), shown);
+    }
+
+    #[test]
+    fn what_is_seen_stays() {
+        let text = "naïve Ελλάδα 日本 \u{2764}\u{fe0f} ~ \u{fffd}";
+        assert_eq!(Escaped(text.as_bytes()).to_string(), text);
     }
 
     proptest! {
