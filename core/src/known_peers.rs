@@ -57,6 +57,7 @@ impl KnownPeers {
         Err(TransportError::Identity {
             what: format!("{} is not known here", connection.peer),
             address: connection.address,
+            peer: Some(connection.peer),
         })
     }
 }

@@ -142,6 +142,7 @@ impl Connection {
         let what = format!("expected {expected}, found {}", self.peer);
         Err(TransportError::Identity {
             address: self.address,
+            peer: Some(self.peer),
             what,
         })
     }
@@ -224,8 +225,20 @@ pub enum TransportError {
     Identity {
         /// Where.
         address: String,
+        /// Who is there, as far as they have shown it. It need not have been proved.
+        peer: Option<PeerId>,
         /// Who was expected, and who is there.
         what: String,
+    },
+    /// Whoever came to a listener did not get through the handshake, for another reason than who
+    /// they are.
+    #[error("{address}")]
+    Handshake {
+        /// Where they are.
+        address: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// The connection broke.
     #[error("the connection broke")]

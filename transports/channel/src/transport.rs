@@ -85,6 +85,7 @@ impl Transport for ChannelTransport {
             return Err(TransportError::Identity {
                 address: address(endpoint),
                 what: format!("expected {expected}, and {identity} is there"),
+                peer: Some(identity),
             });
         }
         // The place is taken first and the connection made last: a future that is dropped while it

@@ -123,6 +123,7 @@ pub(crate) fn dialling(
 ) -> TransportError {
     let identity = |what| TransportError::Identity {
         address: address.to_owned(),
+        peer: None,
         what,
     };
     if refused_here(&error) {

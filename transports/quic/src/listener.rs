@@ -147,31 +147,37 @@ impl Gate {
     /// Has a client prove who it is, and hands on the streams that it opens, to its end.
     async fn serve(&self, incoming: Incoming, mut place: Place) -> Result<(), TransportError> {
         let address = canonical(incoming.remote_address()).to_string();
+        let fallen = |kind, what: String| TransportError::Handshake {
+            address: address.clone(),
+            source: io::Error::new(kind, what),
+        };
         let connection = tokio::select! {
             biased;
             () = place.displaced() => {
-                let what = format!("{address}: the handshake gave way to newer ones");
-                return Err(io::Error::new(ErrorKind::ConnectionAborted, what).into());
+                let what = "the handshake gave way to newer ones".to_owned();
+                return Err(fallen(ErrorKind::ConnectionAborted, what));
             }
             shaken = timeout(HANDSHAKE_TIMEOUT, incoming) => match shaken {
                 Ok(shaken) => shaken.map_err(|error| self.explain(error, &address))?,
                 Err(_) => {
                     let within = HANDSHAKE_TIMEOUT.as_secs();
-                    let what = format!("{address}: no handshake within {within} s");
-                    return Err(io::Error::new(ErrorKind::TimedOut, what).into());
+                    let what = format!("no handshake within {within} s");
+                    return Err(fallen(ErrorKind::TimedOut, what));
                 }
             },
         };
         drop(place);
-        let nobody = |what| TransportError::Identity {
+        let nobody = |peer, what| TransportError::Identity {
             address: address.clone(),
+            peer,
             what,
         };
-        let key = shown(&connection).map_err(nobody)?;
-        let peer = key.peer_id().map_err(|error| nobody(error.to_string()))?;
+        let key = shown(&connection).map_err(|what| nobody(None, what))?;
+        let peer = key.peer_id();
+        let peer = peer.map_err(|error| nobody(None, error.to_string()))?;
         let close = |code: VarInt, what: String| {
             connection.close(code, what.as_bytes());
-            nobody(what)
+            nobody(Some(peer.clone()), what)
         };
         let unknown = || RefusedKey::Unknown { found: key }.to_string();
         let Some(_share) = self.connections.take(&peer) else {
@@ -209,6 +215,7 @@ impl Gate {
     fn explain(&self, error: ConnectionError, address: &str) -> TransportError {
         let identity = |what| TransportError::Identity {
             address: address.to_owned(),
+            peer: None,
             what,
         };
         if refused_by_peer(&error) {
@@ -220,8 +227,11 @@ impl Gate {
         if refused_here(&error) {
             return identity(format!("a key that is not known here: {error}"));
         }
-        let what = format!("{address}: the handshake failed: {error}");
-        io::Error::new(StreamFault::of(error, None).kind(), what).into()
+        let what = format!("the handshake failed: {error}");
+        TransportError::Handshake {
+            address: address.to_owned(),
+            source: io::Error::new(StreamFault::of(error, None).kind(), what),
+        }
     }
 }
 

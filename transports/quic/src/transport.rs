@@ -184,6 +184,7 @@ impl Transport for QuicTransport {
     ) -> Result<Connection, TransportError> {
         let key = PublicKey::try_from(expected).map_err(|error| TransportError::Identity {
             address: endpoint.to_string(),
+            peer: None,
             what: format!(
                 "over quic machines are known by their keys, and {expected} is none: {error}"
             ),
@@ -226,6 +227,7 @@ fn broken(error: ConnectionError, endpoint: &Endpoint, ours: &PublicKey) -> Tran
     if error.kind() == ErrorKind::PermissionDenied {
         return TransportError::Identity {
             address: endpoint.to_string(),
+            peer: None,
             what: error.to_string(),
         };
     }

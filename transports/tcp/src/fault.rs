@@ -8,18 +8,30 @@ use realize_tls::{PublicKey, refused_by_peer, refused_key, tls_error};
 
 /// A handshake that came to nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("{address}: {what}")]
+#[error("{what}")]
 struct HandshakeFault {
-    address: String,
     what: String,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// A fault of `kind` with the other end at `address` that has no cause but itself.
-pub(crate) fn fault(kind: ErrorKind, address: &str, what: impl Into<String>) -> io::Error {
+/// An error with the address that it is about.
+#[derive(Debug, thiserror::Error)]
+#[error("{address}")]
+struct At {
+    address: String,
+    source: io::Error,
+}
+
+/// `error`, of the other end at `address`.
+pub(crate) fn at(address: impl ToString, source: io::Error) -> io::Error {
+    let address = address.to_string();
+    io::Error::new(source.kind(), At { address, source })
+}
+
+/// A fault of `kind` that has no cause but itself.
+pub(crate) fn fault(kind: ErrorKind, what: impl Into<String>) -> io::Error {
     let fault = HandshakeFault {
-        address: address.to_owned(),
         what: what.into(),
         source: None,
     };
@@ -27,15 +39,15 @@ pub(crate) fn fault(kind: ErrorKind, address: &str, what: impl Into<String>) -> 
 }
 
 /// That the handshake took longer than `within`.
-pub(crate) fn too_slow(address: &str, within: Duration) -> io::Error {
+pub(crate) fn too_slow(within: Duration) -> io::Error {
     let what = format!("no handshake within {} s", within.as_secs_f64());
-    fault(ErrorKind::TimedOut, address, what)
+    fault(ErrorKind::TimedOut, what)
 }
 
 /// That the other end chose no protocol, or another one.
-pub(crate) fn other_protocol(address: &str) -> io::Error {
+pub(crate) fn other_protocol() -> io::Error {
     let what = "the other end does not name the protocol realize/1 (ALPN)";
-    fault(ErrorKind::InvalidData, address, what)
+    fault(ErrorKind::InvalidData, what)
 }
 
 /// That the other end does not know `key`, the public key of this machine.
@@ -54,9 +66,10 @@ pub(crate) enum Failed {
 /// What `error`, of a handshake with the other end at `address`, means; `by_peer` says what it is
 /// if the other end refused the key of this one.
 pub(crate) fn explain(error: io::Error, address: &str, by_peer: impl FnOnce() -> String) -> Failed {
-    let identity = |what| {
+    let identity = |peer, what| {
         Failed::Identity(TransportError::Identity {
             address: address.to_owned(),
+            peer,
             what,
         })
     };
@@ -64,17 +77,17 @@ pub(crate) fn explain(error: io::Error, address: &str, by_peer: impl FnOnce() ->
         return Failed::Other(io::Error::new(
             error.kind(),
             HandshakeFault {
-                address: address.to_owned(),
                 what: "the connection broke in the handshake".to_owned(),
                 source: Some(error.into()),
             },
         ));
     };
     if let Some(refused) = refused_key(tls) {
-        return identity(refused.to_string());
+        let peer = refused.found().and_then(|found| found.peer_id().ok());
+        return identity(peer, refused.to_string());
     }
     if refused_by_peer(tls) {
-        return identity(by_peer());
+        return identity(None, by_peer());
     }
     let what = match tls {
         rustls::Error::InvalidMessage(_) => "what came is not TLS 1.3",
@@ -86,7 +99,6 @@ pub(crate) fn explain(error: io::Error, address: &str, by_peer: impl FnOnce() ->
     Failed::Other(io::Error::new(
         ErrorKind::InvalidData,
         HandshakeFault {
-            address: address.to_owned(),
             what: what.to_owned(),
             source: Some(Box::new(tls.clone())),
         },

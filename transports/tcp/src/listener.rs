@@ -164,7 +164,8 @@ impl Gate {
             biased;
             () = place.displaced() => {
                 let what = "the handshake gave way to newer ones";
-                Err(fault(ErrorKind::ConnectionAborted, &address, what).into())
+                let source = fault(ErrorKind::ConnectionAborted, what);
+                Err(TransportError::Handshake { address, source })
             }
             done = self.prove(socket, &address, deadline) => {
                 let (peer, tls) = done?;
@@ -181,16 +182,20 @@ impl Gate {
         address: &str,
         deadline: Instant,
     ) -> Result<(PeerId, TlsStream<TcpStream>), TransportError> {
+        let fallen = |source| TransportError::Handshake {
+            address: address.to_owned(),
+            source,
+        };
         let failed = |source: io::Error| -> TransportError {
             match explain(source, address, || self.unwanted()) {
                 Failed::Identity(error) => error,
-                Failed::Other(error) => error.into(),
+                Failed::Other(error) => fallen(error),
             }
         };
         socket.set_nodelay(true).map_err(failed)?;
         let handshake = self.acceptor.accept(socket).into_fallible();
         let Ok(done) = timeout_at(deadline, handshake).await else {
-            return Err(too_slow(address, self.timeouts.handshake).into());
+            return Err(fallen(too_slow(self.timeouts.handshake)));
         };
         let tls = match done {
             Ok(tls) => tls,
@@ -228,20 +233,26 @@ fn admit(
     address: &str,
 ) -> Result<PeerId, TransportError> {
     let session = tls.get_ref().1;
-    let nobody = |what: String| TransportError::Identity {
+    let nobody = |peer, what: String| TransportError::Identity {
         address: address.to_owned(),
+        peer,
         what,
     };
     let shown = session.peer_certificates().unwrap_or_default();
-    let found = peer_key(shown).map_err(|error| nobody(error.to_string()))?;
-    let peer = found.peer_id().map_err(|error| nobody(error.to_string()))?;
+    let found = peer_key(shown).map_err(|error| nobody(None, error.to_string()))?;
+    let peer = found.peer_id();
+    let peer = peer.map_err(|error| nobody(None, error.to_string()))?;
     // The set may have been replaced since TLS looked.
     if !known.contains(&peer) {
-        return Err(nobody(RefusedKey::Unknown { found }.to_string()));
+        let what = RefusedKey::Unknown { found }.to_string();
+        return Err(nobody(Some(peer), what));
     }
     // TLS lets a client pass that names no protocol.
     if session.alpn_protocol() != Some(ALPN) {
-        return Err(other_protocol(address).into());
+        return Err(TransportError::Handshake {
+            address: address.to_owned(),
+            source: other_protocol(),
+        });
     }
     Ok(peer)
 }

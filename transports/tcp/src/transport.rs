@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tracing::warn;
 
 use crate::config::{Congestion, TcpOptions};
-use crate::fault::{Failed, explain, not_known_there, other_protocol, too_slow};
+use crate::fault::{Failed, at, explain, not_known_there, other_protocol, too_slow};
 use crate::limits::Timeouts;
 use crate::listener::TcpListener;
 use crate::stream::SecureStream;
@@ -75,15 +75,7 @@ impl TcpTransport {
                 Ok(socket) => return Ok((socket, canonical(*address).to_string())),
                 // Whoever dialled one address knows which it was.
                 Err(error) if addresses.len() == 1 => last = error,
-                Err(error) => {
-                    last = io::Error::new(
-                        error.kind(),
-                        NoAnswer {
-                            address: *address,
-                            source: error,
-                        },
-                    );
-                }
+                Err(error) => last = at(address, error),
             }
         }
         Err(last)
@@ -111,7 +103,7 @@ impl TcpTransport {
     ) -> Result<SecureStream, TransportError> {
         let unreachable = |source| TransportError::Unreachable {
             endpoint: endpoint.clone(),
-            source,
+            source: at(address, source),
         };
         let config = client_config(&self.key, expected, ALPN)
             .map_err(|error| TransportError::Io(io::Error::other(error)))?;
@@ -119,7 +111,7 @@ impl TcpTransport {
         let within = self.timeouts.handshake;
         let done = timeout(within, handshake)
             .await
-            .map_err(|_| unreachable(too_slow(address, within)))?;
+            .map_err(|_| unreachable(too_slow(within)))?;
         let shown = *self.key.public_key();
         let tls =
             done.map_err(
@@ -129,18 +121,10 @@ impl TcpTransport {
                 },
             )?;
         if tls.get_ref().1.alpn_protocol() != Some(ALPN) {
-            return Err(unreachable(other_protocol(address)));
+            return Err(unreachable(other_protocol()));
         }
         Ok(SecureStream::dialled(tls.into(), shown))
     }
-}
-
-/// That an address of several did not answer.
-#[derive(Debug, thiserror::Error)]
-#[error("{address}")]
-struct NoAnswer {
-    address: SocketAddr,
-    source: io::Error,
 }
 
 /// A socket that can connect to `address`, or listen there, under `congestion`. Connections that it
@@ -169,6 +153,7 @@ impl Transport for TcpTransport {
         let place = HostPort::to_dial(endpoint)?;
         let key = PublicKey::try_from(expected).map_err(|error| TransportError::Identity {
             address: endpoint.to_string(),
+            peer: None,
             what: format!(
                 "over tcp machines are known by their keys, and {expected} is none: {error}"
             ),

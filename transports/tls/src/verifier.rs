@@ -45,6 +45,16 @@ pub enum RefusedKey {
     Unreadable(KeyError),
 }
 
+impl RefusedKey {
+    /// The key that the other end has shown, if it was one.
+    pub fn found(&self) -> Option<&PublicKey> {
+        match self {
+            Self::Unexpected { found, .. } | Self::Unknown { found } => Some(found),
+            Self::Unreadable(_) => None,
+        }
+    }
+}
+
 impl From<RefusedKey> for Error {
     fn from(refused: RefusedKey) -> Self {
         CertificateError::Other(OtherError(Arc::new(refused))).into()

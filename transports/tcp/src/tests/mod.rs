@@ -114,10 +114,13 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
-/// The error within a [`TransportError::Io`].
-fn io_error(error: TransportError) -> io::Error {
+/// The error within a [`TransportError::Handshake`], with somebody on this machine.
+fn handshake_error(error: TransportError) -> io::Error {
     match error {
-        TransportError::Io(error) => error,
-        other => panic!("{other:?} is no Io"),
+        TransportError::Handshake { address, source } => {
+            assert!(address.starts_with("127.0.0.1:"), "{address}");
+            source
+        }
+        other => panic!("{other:?} is no Handshake"),
     }
 }

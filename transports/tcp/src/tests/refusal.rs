@@ -46,7 +46,10 @@ async fn another_server_than_expected_is_refused_before_a_byte() {
 async fn a_stranger_is_told_that_its_key_is_not_known_and_gets_not_one_byte() {
     let machines = Machines::new();
     let (mut near, refused) = stranger(&machines).await;
-    assert!(matches!(refused, TransportError::Identity { .. }));
+    let TransportError::Identity { peer, .. } = &refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(*peer, Some(machines.cam_peer()));
     let text = format!("{} is not known here", machines.cam_peer());
     assert!(refused.to_string().ends_with(&text), "{refused}");
 
@@ -218,7 +221,7 @@ async fn with_protocols(protocols: &[&[u8]]) -> (TransportError, io::Result<u8>)
 #[tokio::test]
 async fn a_client_that_names_no_protocol_is_refused() {
     let (refused, read) = with_protocols(&[]).await;
-    let refused = io_error(refused);
+    let refused = handshake_error(refused);
     assert_eq!(refused.kind(), ErrorKind::InvalidData);
     assert!(refused.to_string().contains("realize/1"), "{refused}");
     assert_eq!(read.unwrap_err().kind(), ErrorKind::UnexpectedEof);
@@ -227,7 +230,7 @@ async fn a_client_that_names_no_protocol_is_refused() {
 #[tokio::test]
 async fn a_client_that_names_another_protocol_is_refused() {
     let (refused, read) = with_protocols(&[b"h2"]).await;
-    let refused = io_error(refused);
+    let refused = handshake_error(refused);
     assert!(
         refused.to_string().contains("another protocol"),
         "{refused}"

@@ -57,7 +57,7 @@ async fn places_are_bounded_and_the_oldest_gives_way() {
         );
     }
     let (_silent, oldest) = held.remove(0);
-    let error = io_error(soon(oldest).await.unwrap_err());
+    let error = handshake_error(soon(oldest).await.unwrap_err());
     assert_eq!(error.kind(), ErrorKind::ConnectionAborted);
     assert!(error.to_string().contains("gave way"), "{error}");
     // Those that were never looked at give their places back too.
@@ -77,13 +77,9 @@ async fn a_client_that_says_nothing_is_given_up() {
     let machines = impatient();
     let (mut listener, at) = machines.listen().await;
     let mut silent = TcpStream::connect(at.as_str()).await.unwrap();
-    let error = io_error(prove(&mut listener).await.unwrap_err());
+    let error = handshake_error(prove(&mut listener).await.unwrap_err());
     assert_eq!(error.kind(), ErrorKind::TimedOut);
-    assert!(
-        error.to_string().ends_with("no handshake within 0.1 s"),
-        "{error}"
-    );
-    assert!(error.to_string().starts_with("127.0.0.1:"), "{error}");
+    assert_eq!(error.to_string(), "no handshake within 0.1 s");
     assert_eq!(soon(silent.read(&mut [0])).await.unwrap(), 0);
     assert_eq!(machines.nas.pending.taken(), 0);
 }
@@ -98,7 +94,10 @@ async fn the_time_runs_from_when_the_connection_was_accepted() {
     tokio::time::advance(Duration::from_millis(101)).await;
     // Polled for the first time when it is too late already.
     let error = at_once(handshake).await.expect("it waits again");
-    assert_eq!(io_error(error.unwrap_err()).kind(), ErrorKind::TimedOut);
+    assert_eq!(
+        handshake_error(error.unwrap_err()).kind(),
+        ErrorKind::TimedOut
+    );
 }
 
 /// What `future` is ready with, if it is ready within a few polls.
@@ -143,12 +142,9 @@ async fn plain_http_is_refused_with_a_readable_cause() {
     let (mut listener, at) = machines.listen().await;
     let mut browser = TcpStream::connect(at.as_str()).await.unwrap();
     browser.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
-    let error = io_error(prove(&mut listener).await.unwrap_err());
+    let error = handshake_error(prove(&mut listener).await.unwrap_err());
     assert_eq!(error.kind(), ErrorKind::InvalidData);
-    assert!(
-        error.to_string().ends_with("what came is not TLS 1.3"),
-        "{error}"
-    );
+    assert_eq!(error.to_string(), "what came is not TLS 1.3");
     assert!(error.source().is_some());
 }
 
@@ -179,7 +175,7 @@ async fn a_client_that_leaves_in_the_handshake_is_an_error_of_it_alone() {
     let machines = Machines::new();
     let (mut listener, at) = machines.listen().await;
     drop(TcpStream::connect(at.as_str()).await.unwrap());
-    let error = io_error(prove(&mut listener).await.unwrap_err());
+    let error = handshake_error(prove(&mut listener).await.unwrap_err());
     assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     let (near, far) = tokio::join!(machines.dial(&at), prove(&mut listener));
     assert!(near.is_ok() && far.is_ok());
