@@ -11,6 +11,7 @@
 pub mod access;
 pub mod buffers;
 pub mod clock;
+pub mod counted;
 pub mod delta;
 pub mod engine;
 pub mod entry;
