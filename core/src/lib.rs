@@ -26,6 +26,8 @@ pub mod range;
 pub mod registry;
 pub mod service;
 mod subtree;
+#[cfg(test)]
+mod tests;
 pub mod throttle;
 pub mod transport;
 

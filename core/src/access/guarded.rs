@@ -56,6 +56,8 @@ pub struct Guarded {
     inner: Arc<dyn Service>,
     policy: AccessPolicy,
     peer: PeerId,
+    /// What logs call the peer.
+    name: String,
     directory: String,
     issued: Issued,
 }
@@ -71,10 +73,18 @@ impl Guarded {
         Self {
             inner,
             policy,
+            name: peer.to_string(),
             peer,
             directory: directory.into(),
             issued: Issued::default(),
         }
+    }
+
+    /// The same, with the name that logs call the peer by, instead of its identity.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
     }
 
     fn granted(&self) -> Rights {
@@ -128,8 +138,8 @@ impl Guarded {
     fn log(&self, operation: &str) {
         tracing::warn!(
             event = "access.denied",
-            peer = %self.peer,
-            directory = %Escaped(self.directory.as_bytes()),
+            peer = self.name,
+            directory = self.directory,
             operation
         );
     }

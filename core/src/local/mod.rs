@@ -137,13 +137,14 @@ impl LocalService {
         })
     }
 
-    /// Runs `work` on a blocking thread.
+    /// Runs `work` on a blocking thread. What it logs is within the spans that it was asked in.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let storage = Arc::clone(&self.storage);
-        tokio::task::spawn_blocking(move || work(&storage))
+        let span = tracing::Span::current();
+        tokio::task::spawn_blocking(move || span.in_scope(|| work(&storage)))
             .await
             .map_err(|error| Error::new(ErrorKind::Io, "a storage task failed").because(error))?
     }

@@ -1,14 +1,9 @@
-use std::fmt::Debug;
-use std::sync::{Arc, Mutex};
-
-use tracing::field::{Field, Visit};
-use tracing::span;
-
 use super::operations::{Operation, finish, put, table};
 use super::{AccessPolicy, grant, guarded, guarded_by, peer, version};
 use crate::access::{Right, Rights};
 use crate::error::ErrorKind;
 use crate::service::{Expect, FinishFrom, Service};
+use crate::tests::log::Log;
 use crate::transport::PeerId;
 
 /// Whether `rights` allow what takes `needed`.
@@ -114,50 +109,19 @@ async fn only_the_items_of_a_batch_that_replace_need_replace() {
     assert_eq!(inner.calls(), ["put a c", "finish e f"]);
 }
 
-/// Keeps the fields of the events.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<String>>>);
-
-struct Fields(String);
-
-impl Visit for Fields {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.push_str(&format!("{field}={value:?} "));
-    }
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
-        let mut fields = Fields(format!("{} ", event.metadata().level()));
-        event.record(&mut fields);
-        self.0.lock().unwrap().push(fields.0.trim().to_owned());
-    }
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
-}
-
 #[tokio::test]
 async fn a_refusal_is_logged_once_for_a_call() {
-    let log = Log::default();
-    let logging = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::start();
     let (guarded, _) = guarded(Right::Write);
+    let guarded = guarded.named("cam");
     let replacing = || put("f", Expect::Version(version()));
     guarded.put(vec![replacing(), replacing()]).await.unwrap();
     Operation::List.call(&guarded).await.unwrap_err();
     Operation::Offer.call(&guarded).await.unwrap();
-    drop(logging);
     let denied = |operation| {
         format!(
-            "WARN event=\"access.denied\" peer=test:cam directory=inbox operation=\"{operation}\""
+            "WARN event=\"access.denied\" peer=\"cam\" directory=\"inbox\" operation=\"{operation}\""
         )
     };
-    assert_eq!(*log.0.lock().unwrap(), [denied("put"), denied("list")]);
+    assert_eq!(log.lines(), [denied("put"), denied("list")]);
 }

@@ -10,6 +10,7 @@ use std::time::{Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rstest::rstest;
+use tracing::Instrument;
 
 use super::*;
 use crate::clock::Clock;
@@ -24,6 +25,7 @@ use crate::local::{LocalOptions, LocalService};
 use crate::service::{
     Block, Claim, Ending, Expect, Finish, FinishFrom, Role, RunId, SendBlock, Service, Target,
 };
+use crate::tests::log::Log;
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 3600);
 
@@ -126,6 +128,34 @@ async fn old_partials_go_and_other_files_stay() {
     assert_eq!(names_in(&inner).len(), 3);
     assert_eq!(sweep(last + WEEK).await, 1);
     assert_eq!(names_in(&inner), [".x.part"]);
+}
+
+#[test]
+fn what_is_removed_is_logged_with_its_path_age_and_size() {
+    let root = tempfile::tempdir().unwrap();
+    let inner = root.path().join("d\n");
+    fs::create_dir(&inner).unwrap();
+    let (content, _) = plant(&inner);
+    let last = touched(&content);
+    let on_disk = fs::metadata(&content).unwrap().blocks() * 512;
+    let (log, _guard) = Log::start();
+    let week_later = at(root.path(), last + WEEK + Duration::from_secs(7));
+    week_later.storage.sweep(|_| true, WEEK).unwrap();
+    let digits = "0123456789abcdef".repeat(2);
+    let path = format!("d\\n/.realize-{digits}.part");
+    let expired = format!("INFO event=\"partial.expired\" path={path} age=604807 bytes={on_disk}");
+    assert_eq!(log.lines(), [expired]);
+}
+
+#[tokio::test]
+async fn what_a_call_logs_is_within_the_spans_that_it_was_asked_in() {
+    let root = tempfile::tempdir().unwrap();
+    let (log, _guard) = Log::start();
+    let span = tracing::info_span!("directory");
+    let service = now(root.path());
+    service.sweep(WEEK).instrument(span).await.unwrap();
+    let here = std::thread::current().id();
+    assert!(log.entered().iter().any(|thread| *thread != here));
 }
 
 #[rstest]
