@@ -9,7 +9,6 @@ use std::io;
 use std::time::Duration;
 
 use realize_core::error::{Error, ErrorKind, Result};
-use realize_core::path::Escaped;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -150,7 +149,11 @@ pub(crate) async fn listen(
 ) -> Result<ClientHello> {
     match receive::<ClientHello>(stream).await {
         Ok(hello) if hello.is_bounded() => Ok(hello),
-        Ok(_) => Err(protocol("a hello is longer than it may be")),
+        Ok(hello) => {
+            let (program, directory) = (hello.program.len(), hello.directory.len());
+            let what = format!("texts of {program} and {directory} bytes");
+            Err(protocol("a hello is longer than it may be").because(Said(what)))
+        }
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             let other = error.clone().with_kind(ErrorKind::Protocol);
             // It closes whatever becomes of this.
@@ -197,29 +200,31 @@ async fn receive<T: DeserializeOwned>(stream: &mut (impl AsyncRead + Unpin)) -> 
     let mut magic = [0; MAGIC.len()];
     read(stream, &mut magic).await?;
     if magic != MAGIC {
-        return Err(protocol(&stranger(stream, &magic).await));
+        return Err(stranger(stream, &magic).await);
     }
     let mut numbers = [0; 4];
     read(stream, &mut numbers).await?;
     let [a, b, c, d] = numbers;
     let (version, len) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
     if version != VERSION {
-        let what = format!(
-            "the other end speaks version {version} of realize's protocol, this one version {VERSION}"
-        );
-        return Err(Error::new(ErrorKind::Unsupported, what));
+        let what = "the other end speaks another version of realize's protocol";
+        let versions = format!("it speaks version {version} and this one version {VERSION}");
+        return Err(Error::new(ErrorKind::Unsupported, what).because(Said(versions)));
     }
     let mut body = vec![0; usize::from(len)];
     read(stream, &mut body).await?;
     match postcard::take_from_bytes(&body) {
         Ok((hello, [])) => Ok(hello),
-        Ok(_) => Err(protocol("a hello has something behind it")),
+        Ok((_, rest)) => {
+            let what = format!("{} bytes more", rest.len());
+            Err(protocol("a hello has something behind it").because(Said(what)))
+        }
         Err(error) => Err(protocol("a hello that cannot be read").because(error)),
     }
 }
 
 /// What to say of an end that begins with something else: a banner tells a person what is there.
-async fn stranger(stream: &mut (impl AsyncRead + Unpin), first: &[u8]) -> String {
+async fn stranger(stream: &mut (impl AsyncRead + Unpin), first: &[u8]) -> Error {
     let mut said = first.to_vec();
     let mut more = [0; BANNER];
     // Whatever has come with it.
@@ -227,8 +232,10 @@ async fn stranger(stream: &mut (impl AsyncRead + Unpin), first: &[u8]) -> String
         said.extend_from_slice(more.get(..count).unwrap_or_default());
     }
     let line = said.split(|byte| b"\r\n".contains(byte)).next();
-    let line = Escaped(line.unwrap_or_default());
-    format!("what is there does not speak realize's protocol; it began with `{line}`")
+    // It is escaped where a chain of errors is written.
+    let line = String::from_utf8_lossy(line.unwrap_or_default());
+    protocol("what is there does not speak realize's protocol")
+        .because(Said(format!("it began with `{line}`")))
 }
 
 async fn read(stream: &mut (impl AsyncRead + Unpin), bytes: &mut [u8]) -> Result<()> {
@@ -263,7 +270,7 @@ fn protocol(what: &str) -> Error {
     Error::new(ErrorKind::Protocol, what)
 }
 
-/// What a stream's error said; streams' errors cannot be cloned.
+/// What the other end did, or what a stream's error said: streams' errors cannot be cloned.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Said(String);

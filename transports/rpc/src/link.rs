@@ -6,7 +6,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -71,6 +71,8 @@ pub(crate) struct State {
     /// Milliseconds from `since` to the last byte of a frame of something, in either direction.
     moved: AtomicU64,
     ended: OnceLock<Error>,
+    /// Whether the other end closed the connection in order.
+    closed: AtomicBool,
     /// Cancelled when the connection has ended, for whatever reason.
     pub(crate) end: CancellationToken,
     /// Cancelled to read no more, and to close when what is under way has been answered.
@@ -84,6 +86,7 @@ impl Default for State {
             heard: AtomicU64::new(0),
             moved: AtomicU64::new(0),
             ended: OnceLock::new(),
+            closed: AtomicBool::new(false),
             end: CancellationToken::new(),
             drain: CancellationToken::new(),
         }
@@ -119,6 +122,12 @@ impl State {
     /// Why it ended; `None` while it stands, and where it was closed in order.
     pub(crate) fn reason(&self) -> Option<&Error> {
         self.ended.get()
+    }
+
+    /// Why it ended; `None` also where it was the other end that closed it in order.
+    pub(crate) fn fault(&self) -> Option<&Error> {
+        self.reason()
+            .filter(|_| !self.closed.load(Ordering::Relaxed))
     }
 }
 
@@ -218,6 +227,7 @@ impl Reader {
                 return Ok(());
             }
         }
+        state.closed.store(true, Ordering::Relaxed);
         let gone = Error::new(ErrorKind::Network, "the other end closed the connection");
         Err(gone)
     }

@@ -12,6 +12,9 @@ use crate::link::State;
 use crate::protocol::RealizeService;
 use crate::wire::{self, Batch, Done, Each, Violation};
 
+/// What is said of a request that breaks the protocol; which rule it breaks is the cause.
+const INVALID: &str = "the request is not valid";
+
 /// Answers the calls of one connection.
 #[derive(Clone)]
 pub(super) struct Handler {
@@ -47,11 +50,12 @@ impl Handler {
                 tracing::warn!(
                     event = "protocol.violation",
                     peer = self.session.name,
-                    directory = %self.session.directory,
-                    what = %chain(&violation),
+                    directory = self.session.directory,
+                    what = INVALID,
+                    value = chain(&violation),
                 );
                 self.state.drain.cancel();
-                Err(Error::new(ErrorKind::Protocol, "the request is not valid").because(violation))
+                Err(Error::new(ErrorKind::Protocol, INVALID).because(violation))
             }
         };
         result.into()

@@ -19,6 +19,7 @@ use tarpc::server::{BaseChannel, Channel};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 
 use crate::budget::Budgets;
 use crate::hello::{self, ClientHello, Granted};
@@ -116,7 +117,8 @@ impl Server {
         match welcomed? {
             Some(entered) => {
                 passed.add(&entered.session.limits);
-                self.work(&entered, stream).await
+                let span = info_span!("directory", directory = entered.session.directory);
+                self.work(&entered, stream).instrument(span).await
             }
             None => Ok(()),
         }
@@ -213,7 +215,8 @@ impl Server {
                 }
                 request = requests.next() => match request {
                     Some(Ok(request)) => {
-                        handlers.spawn(request.execute(handler.clone().serve()));
+                        let answered = request.execute(handler.clone().serve());
+                        handlers.spawn(answered.in_current_span());
                     }
                     // A queue's error is the connection's, which has ended with it.
                     Some(Err(_)) => break,
@@ -231,10 +234,7 @@ impl Server {
                 _ = link.writer => {}
             }
         }
-        match state.reason() {
-            Some(error) if error.kind() != ErrorKind::Network => Err(error.clone()),
-            _ => Ok(()),
-        }
+        state.fault().map_or(Ok(()), |error| Err(error.clone()))
     }
 }
 
