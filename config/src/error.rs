@@ -85,12 +85,17 @@ pub enum ConfigError {
 impl ConfigError {
     /// Whether a flag said what is wrong.
     pub fn is_from_flag(&self) -> bool {
+        matches!(self.place(), Some(Place::Flag(_)))
+    }
+
+    /// Where what is wrong was given; `None` where it is about a file as a whole.
+    pub fn place(&self) -> Option<&Place> {
         match self {
             Self::Syntax { place, .. }
             | Self::UnknownKey { place, .. }
             | Self::Value { place, .. }
-            | Self::Missing { place, .. } => matches!(place, Place::Flag(_)),
-            Self::Read { .. } | Self::TooLarge { .. } | Self::Merge(_) => false,
+            | Self::Missing { place, .. } => Some(place),
+            Self::Read { .. } | Self::TooLarge { .. } | Self::Merge(_) => None,
         }
     }
 }
