@@ -89,12 +89,13 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
         let said = (both || up.is_some(), both || down.is_some());
         limits::typed_over(&mut config.throttle, said.0, said.1);
     }
-    logging::start(&config.log, Program::Command(arguments.verbosity()))?;
+    let logging = logging::start(&config.log, Program::Command(arguments.verbosity()))?;
     network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
+    runtime.spawn(logging.keep_counting());
     let ended = runtime.block_on(commands::run(&arguments.command, &config, transports));
     // What a blocking thread has begun, it ends; but a sync that hangs holds up no signal.
     runtime.shutdown_timeout(commands::SHUTDOWN);

@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -64,6 +65,7 @@ where
             .map(|a| a.as_ref().to_owned())
             .collect(),
         nobody: false,
+        journal: false,
         mounts: None,
         directory: None,
     }
@@ -76,6 +78,7 @@ pub(crate) struct Program {
     arguments: Vec<OsString>,
     variables: Vec<(OsString, OsString)>,
     nobody: bool,
+    journal: bool,
     mounts: Option<(String, Vec<OsString>)>,
     directory: Option<PathBuf>,
 }
@@ -126,6 +129,12 @@ impl Program {
         self
     }
 
+    /// Runs it as systemd does, with standard error going to the journal.
+    pub(crate) fn with_journal(mut self) -> Self {
+        self.journal = true;
+        self
+    }
+
     /// Runs it in this directory.
     pub(crate) fn in_directory(mut self, directory: &Path) -> Self {
         self.directory = Some(directory.to_path_buf());
@@ -167,6 +176,7 @@ impl Program {
             .stderr(stderr.reopen().unwrap())
             .env("HOME", "/nonexistent")
             .env("XDG_CONFIG_HOME", "/nonexistent")
+            .env_remove("JOURNAL_STREAM")
             .env_remove("RUST_LOG");
         for (name, _) in std::env::vars_os() {
             if name.as_encoded_bytes().starts_with(b"REALIZE_") {
@@ -174,6 +184,10 @@ impl Program {
             }
         }
         command.envs(self.variables);
+        if self.journal {
+            let stat = stderr.as_file().metadata().unwrap();
+            command.env("JOURNAL_STREAM", format!("{}:{}", stat.dev(), stat.ino()));
+        }
         if let Some((_, paths)) = &self.mounts {
             for (letter, path) in ('A'..='Z').zip(paths) {
                 command.env(letter.to_string(), path);

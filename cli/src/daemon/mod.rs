@@ -119,7 +119,7 @@ fn run(
         true => Program::Stdio,
         false => Program::Daemon,
     };
-    logging::start(&config.log, program)?;
+    let logging = logging::start(&config.log, program)?;
     network::warn_unheeded(&config);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -127,6 +127,7 @@ fn run(
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
     let ended = match &arguments.peer {
         Some(peer) => runtime.block_on(serve_stdio(&origin, &config, peer)),
+    runtime.spawn(logging.keep_counting());
         None => runtime.block_on(serve(&origin, config)),
     };
     runtime.shutdown_timeout(GRACE);
