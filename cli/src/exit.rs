@@ -1,6 +1,6 @@
 //! How a run ends: the exit codes of the contract, and what a person is told.
 
-use realize_config::ConfigError;
+use realize_config::{ConfigError, Place};
 use realize_core::engine::{Report, Stopped};
 use realize_core::path::Escaped;
 use realize_core::{Error, ErrorKind};
@@ -25,28 +25,29 @@ pub(crate) struct Exit {
     code: u8,
     /// What to say last; nothing where everything has been said.
     message: Option<String>,
+    /// The line of the configuration file that it is about.
+    line: Option<usize>,
 }
 
 impl Exit {
-    pub(crate) fn other(message: impl Into<String>) -> Self {
+    fn new(code: u8, message: impl Into<String>) -> Self {
         Self {
-            code: code::OTHER,
+            code,
             message: Some(message.into()),
+            line: None,
         }
+    }
+
+    pub(crate) fn other(message: impl Into<String>) -> Self {
+        Self::new(code::OTHER, message)
     }
 
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self {
-            code: code::USAGE,
-            message: Some(message.into()),
-        }
+        Self::new(code::USAGE, message)
     }
 
     pub(crate) fn configuration(message: impl Into<String>) -> Self {
-        Self {
-            code: code::CONFIGURATION,
-            message: Some(message.into()),
-        }
+        Self::new(code::CONFIGURATION, message)
     }
 
     /// An end of which everything has been said.
@@ -54,6 +55,7 @@ impl Exit {
         Self {
             code,
             message: None,
+            line: None,
         }
     }
 
@@ -64,6 +66,11 @@ impl Exit {
     /// What is to be said last.
     pub(crate) fn message(&self) -> &str {
         self.message.as_deref().unwrap_or_default()
+    }
+
+    /// The line of the configuration file that it is about, from 1.
+    pub(crate) fn line(&self) -> Option<usize> {
+        self.line
     }
 
     /// Says what is left to say, as `program`.
@@ -81,9 +88,13 @@ impl From<ConfigError> for Exit {
         } else {
             code::CONFIGURATION
         };
+        let line = match error.place() {
+            Some(Place::File(position)) => Some(position.line),
+            _ => None,
+        };
         Self {
-            code,
-            message: Some(chain(&error)),
+            line,
+            ..Self::new(code, chain(&error))
         }
     }
 }
@@ -129,10 +140,7 @@ impl From<Error> for Exit {
             }
             _ => "",
         };
-        Self {
-            code,
-            message: Some(format!("{path}{}{advice}", error.chain())),
-        }
+        Self::new(code, format!("{path}{}{advice}", error.chain()))
     }
 }
 

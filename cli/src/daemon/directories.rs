@@ -28,6 +28,8 @@ pub(super) struct Served {
 #[derive(Debug, Default)]
 struct Current {
     paths: BTreeMap<String, PathBuf>,
+    /// Every peer, by name.
+    peers: BTreeMap<String, PeerId>,
     /// What this machine calls each peer.
     names: HashMap<PeerId, String>,
     /// Who may change the limits that hold in all.
@@ -58,6 +60,7 @@ impl Served {
             paths: paths
                 .map(|(name, section)| (name.clone(), section.path.clone()))
                 .collect(),
+            peers: peers.clone(),
             names: peers
                 .iter()
                 .map(|(name, id)| (id.clone(), name.clone()))
@@ -80,6 +83,11 @@ impl Served {
         self.current().names.get(peer).cloned()
     }
 
+    /// Every peer, by name.
+    pub(super) fn peers(&self) -> BTreeMap<String, PeerId> {
+        self.current().peers.clone()
+    }
+
     /// Every directory, by name.
     pub(super) fn paths(&self) -> BTreeMap<String, PathBuf> {
         self.current().paths.clone()
@@ -93,13 +101,13 @@ impl Directories for Served {
         let path = self.current().paths.get(directory).cloned();
         let Some(path) = path.filter(|_| !rights.is_empty()) else {
             let name = self.name(peer);
-            let directory = Escaped(directory.as_bytes());
             tracing::warn!(
                 event = "access.denied",
                 peer = name.as_deref().unwrap_or(peer.as_str()),
-                directory = %directory,
+                directory,
                 operation = "open"
             );
+            let directory = Escaped(directory.as_bytes());
             let what = format!("no directory `{directory}` is served to this machine");
             return Err(Error::new(ErrorKind::Forbidden, what));
         };
@@ -119,16 +127,13 @@ impl Directories for Served {
                 format!("the directory `{directory}` cannot be opened there"),
             )
         })?;
-        let guarded = Guarded::new(
-            Arc::new(local),
-            self.policy.clone(),
-            peer.clone(),
-            directory,
-        );
+        let name = self.name(peer).unwrap_or_else(|| peer.to_string());
+        let policy = self.policy.clone();
+        let guarded = Guarded::new(Arc::new(local), policy, peer.clone(), directory);
         Ok(Opened {
-            service: Arc::new(guarded),
+            service: Arc::new(guarded.named(&*name)),
             grants: rights.iter().map(|right| right.to_string()).collect(),
-            peer: self.name(peer).unwrap_or_else(|| peer.to_string()),
+            peer: name,
             limits: self.limits.of(peer),
         })
     }

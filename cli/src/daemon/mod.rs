@@ -1,8 +1,8 @@
 //! The daemon `realized`: serves the configured directories to the peers that may have them.
 //!
 //! `serving` accepts connections and hands them to the server; `directories` opens what a peer asks
-//! for, as far as it may; `reload` takes a changed configuration in; `sweep` removes partials that
-//! nobody came back for; `rejections` keeps the log readable when strangers knock.
+//! for, as far as it may; `reload` takes a changed configuration in, and `changes` says what is
+//! different in it; `sweep` removes partials that nobody came back for.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -13,23 +13,25 @@ use std::time::Duration;
 use clap::Parser;
 use realize_config::{Config, Environment, Overrides, listed};
 use realize_core::registry::TransportRegistry;
+use realize_core::transport::Listener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::exit::Exit;
+use crate::exit::{Exit, shown};
 use crate::limits::keep_total;
 use crate::logging::{self, Program};
 use crate::network::{self, Network};
 use crate::output::print;
 
+mod changes;
 mod directories;
-mod rejections;
 mod reload;
 mod serving;
 mod sweep;
 
+use changes::comma_separated;
 use directories::Served;
 use serving::Serving;
 
@@ -125,9 +127,9 @@ fn run(
         .enable_all()
         .build()
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
+    runtime.spawn(logging.keep_counting());
     let ended = match &arguments.peer {
         Some(peer) => runtime.block_on(serve_stdio(&origin, &config, peer)),
-    runtime.spawn(logging.keep_counting());
         None => runtime.block_on(serve(&origin, config)),
     };
     runtime.shutdown_timeout(GRACE);
@@ -153,7 +155,7 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
     let connection = serving.serve("exec", realize_exec::stdio(id.clone()));
     tokio::pin!(connection);
     // There is one connection, for which nothing is read again.
-    let stop = async { while let Some(Wanted::Reload) = signals.next().await {} };
+    let stop = async { while let Wanted::Reload = signals.next().await {} };
     tokio::select! {
         () = &mut connection => return Ok(()),
         () = stop => {}
@@ -187,44 +189,49 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
         let transport = network.transport(&listen.transport)?;
         let listener = transport.listen(&listen.endpoint).await.map_err(|error| {
             let (name, error) = (&listen.transport, crate::exit::chain(&error));
-            tracing::error!(event = "listener.failed", transport = name, error);
+            let address = listen.endpoint.as_str();
+            tracing::error!(event = "listener.failed", transport = name, address, error);
             Exit::other(format!("listening on {name} {error}"))
         })?;
         listening.push((listen.transport.clone(), listener));
     }
-    tracing::info!(
-        event = "daemon.started",
-        version = env!("CARGO_PKG_VERSION"),
-        config = config
-            .file
-            .as_deref()
-            .map(|file| file.display().to_string()),
-        listeners = listening.len(),
-        directories = config.directories.len()
-    );
+    say_started(&config, &listening);
     for (transport, listener) in listening {
         let address = listener.endpoint();
         print(&format!("listening on {transport} {address}"));
-        tracing::info!(event = "daemon.listening", transport, address = %address);
+        tracing::info!(
+            event = "daemon.listening",
+            transport,
+            address = address.as_str()
+        );
         tasks.spawn(Arc::clone(&serving).accept(transport, listener, tasks.clone(), stop.clone()));
     }
     tasks.spawn(sweep::keep_swept(Arc::clone(&served), stop.clone()));
     // Fails where no systemd waits for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut current = config.clone();
-    while let Some(Wanted::Reload) = signals.next().await {
+    let signal = loop {
+        match signals.next().await {
+            Wanted::Reload => {}
+            Wanted::Stop(signal) => break signal,
+        }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
         match reload::reload(origin, &current, &serving) {
             Ok(config) => {
                 throttle.send_replace(config.throttle.clone());
                 current = config;
             }
-            Err(exit) => tracing::error!(event = "config.rejected", reason = exit.message()),
+            Err(exit) => {
+                // The lines after the first show the place to people.
+                let reason = exit.message().lines().next();
+                let line = exit.line();
+                tracing::error!(event = "config.rejected", line, reason);
+            }
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-    }
+    };
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
-    tracing::info!(event = "daemon.stopping");
+    tracing::info!(event = "daemon.stopping", signal);
     stop.cancel();
     serving.drain();
     tasks.close();
@@ -237,10 +244,32 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     Ok(())
 }
 
+/// Says that the daemon serves from now on: as whom, where, and what.
+fn say_started(config: &Config, listening: &[(String, Box<dyn Listener>)]) {
+    let key = config.identity.key.as_deref().and_then(|file| {
+        let key = realize_tls::load_private_key(file).ok()?;
+        Some(key.public_key().to_string())
+    });
+    let file = config.file.as_deref();
+    let at = |(transport, listener): &(String, Box<dyn Listener>)| {
+        format!("{transport} {}", listener.endpoint())
+    };
+    let listeners: Vec<String> = listening.iter().map(at).collect();
+    tracing::info!(
+        event = "daemon.started",
+        version = env!("CARGO_PKG_VERSION"),
+        config = file.map(|file| shown(file.as_os_str())),
+        key,
+        listeners = listeners.join(","),
+        directories = comma_separated(config.directories.keys())
+    );
+}
+
 /// What a signal wants.
 enum Wanted {
     Reload,
-    Stop,
+    /// With the name of the signal.
+    Stop(&'static str),
 }
 
 struct Signals {
@@ -261,11 +290,11 @@ impl Signals {
         })
     }
 
-    async fn next(&mut self) -> Option<Wanted> {
+    async fn next(&mut self) -> Wanted {
         tokio::select! {
-            _ = self.terminate.recv() => Some(Wanted::Stop),
-            _ = self.interrupt.recv() => Some(Wanted::Stop),
-            _ = self.hangup.recv() => Some(Wanted::Reload),
+            _ = self.terminate.recv() => Wanted::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Wanted::Stop("SIGINT"),
+            _ = self.hangup.recv() => Wanted::Reload,
         }
     }
 }

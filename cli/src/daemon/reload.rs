@@ -7,6 +7,7 @@
 use realize_config::Config;
 
 use super::Origin;
+use super::changes::Changes;
 use super::serving::Serving;
 use crate::exit::Exit;
 use crate::network::peers;
@@ -33,6 +34,12 @@ pub(super) fn reload(
         }
     }
     let peers = peers(&new)?;
+    let before = serving.served.peers();
+    let Changes {
+        peers: of_peers,
+        directories,
+        limits,
+    } = Changes::between((current, &before), (&new, &peers));
     let invalid = |error: &dyn std::fmt::Display| Exit::configuration(error.to_string());
     // The rights first: who is let in by the second may do what the first says.
     serving
@@ -48,7 +55,14 @@ pub(super) fn reload(
     tracing::info!(
         event = "config.reloaded",
         peers = peers.len(),
-        directories = new.directories.len()
+        directories = new.directories.len(),
+        peers_added = of_peers.added,
+        peers_removed = of_peers.removed,
+        peers_changed = of_peers.changed,
+        directories_added = directories.added,
+        directories_removed = directories.removed,
+        directories_changed = directories.changed,
+        limits_changed = limits
     );
     Ok(new)
 }

@@ -3,18 +3,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use realize_core::counted::{ByteCounts, Counted};
 use realize_core::error::ErrorKind;
 use realize_core::known_peers::KnownPeers;
 use realize_core::per_peer::PerPeer;
-use realize_core::transport::{Connection, Handshake, Listener, TransportError};
+use realize_core::transport::{Connection, Handshake, Listener, PeerId, TransportError};
 use realize_rpc::Server;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, info_span};
 
 use super::directories::Served;
-use super::rejections::Rejections;
 use crate::exit::chain;
 
 /// How long proving who is there may take. A transport may be stricter.
@@ -34,7 +35,6 @@ pub(super) struct Serving {
     handshakes: Semaphore,
     connections: Semaphore,
     per_peer: PerPeer,
-    rejections: Rejections,
 }
 
 impl Serving {
@@ -46,7 +46,6 @@ impl Serving {
             handshakes: Semaphore::new(MAX_HANDSHAKES),
             connections: Semaphore::new(MAX_CONNECTIONS),
             per_peer: PerPeer::new(MAX_PER_PEER),
-            rejections: Rejections::default(),
         }
     }
 
@@ -58,6 +57,7 @@ impl Serving {
         tasks: TaskTracker,
         stop: CancellationToken,
     ) {
+        let address = listener.endpoint();
         loop {
             let accepted = tokio::select! {
                 biased;
@@ -74,43 +74,41 @@ impl Serving {
                     tracing::error!(
                         event = "listener.failed",
                         transport,
+                        address = address.as_str(),
                         error = "it was shut down"
                     );
                     return;
                 }
-                Err(error) => self.rejections.note(&transport, &chain(&error)),
+                Err(error) => Rejected::of(&error).log(&transport),
             }
         }
     }
 
     /// Finds out who is there, and serves whom it knows.
     async fn admit(&self, transport: &str, handshake: Handshake, stop: CancellationToken) {
+        let unseen = |reason| Rejected::new(None, None, reason).log(transport);
         let Ok(shaking) = self.handshakes.try_acquire() else {
-            self.rejections
-                .note(transport, "too many handshakes at once");
-            return;
+            return unseen("too many handshakes at once");
         };
         let connection = tokio::select! {
             () = stop.cancelled() => return,
             shaken = timeout(HANDSHAKE, handshake) => match shaken {
                 Ok(Ok(connection)) => connection,
-                Ok(Err(error)) => return self.rejections.note(transport, &chain(&error)),
-                Err(_) => return self.rejections.note(transport, "the handshake took too long"),
+                Ok(Err(error)) => return Rejected::of(&error).log(transport),
+                Err(_) => return unseen("the handshake took too long"),
             },
         };
         drop(shaking);
-        if !self.known.contains(&connection.peer) {
-            let who = format!("{} is not known here", connection.peer);
-            return self.rejections.note(transport, &who);
+        let Connection { peer, address, .. } = &connection;
+        let rejected = |reason| Rejected::new(Some(address), Some(peer), reason).log(transport);
+        if !self.known.contains(peer) {
+            return rejected("the key is not known here");
         }
-        let Some(_share) = self.per_peer.take(&connection.peer) else {
-            let who = format!("{} has too many connections at once", connection.peer);
-            return self.rejections.note(transport, &who);
+        let Some(_share) = self.per_peer.take(peer) else {
+            return rejected("the peer has too many connections at once");
         };
         let Ok(_serving) = self.connections.try_acquire() else {
-            return self
-                .rejections
-                .note(transport, "too many connections at once");
+            return rejected("there are too many connections at once");
         };
         self.serve(transport, connection).await;
     }
@@ -118,29 +116,44 @@ impl Serving {
     /// Serves a connection to its end.
     pub(super) async fn serve(&self, transport: &str, connection: Connection) {
         let name = self.served.name(&connection.peer);
+        let peer = name.unwrap_or_else(|| connection.peer.to_string());
+        let span = info_span!("peer", peer);
+        self.serve_peer(transport, &peer, connection)
+            .instrument(span)
+            .await;
+    }
+
+    async fn serve_peer(&self, transport: &str, peer: &str, mut connection: Connection) {
         let address = connection.address.clone();
-        let peer = name
-            .as_deref()
-            .unwrap_or(connection.peer.as_str())
-            .to_owned();
+        let counts = ByteCounts::default();
+        connection.stream = Box::new(Counted::new(connection.stream, counts.clone()));
         tracing::info!(event = "peer.connected", peer, transport, address);
-        match self.server.serve(connection).await {
-            Ok(()) => tracing::info!(event = "peer.disconnected", peer, transport, address),
-            Err(error) if error.kind() == ErrorKind::Protocol => tracing::warn!(
+        let ended = self.server.serve(connection).await;
+        let reason = match &ended {
+            Ok(()) => "closed".to_owned(),
+            Err(error) => error.chain(),
+        };
+        if let Err(error) = ended
+            && error.kind() == ErrorKind::Protocol
+        {
+            tracing::warn!(
                 event = "protocol.violation",
                 peer,
                 transport,
                 address,
-                what = %error.chain()
-            ),
-            Err(error) => tracing::info!(
-                event = "peer.disconnected",
-                peer,
-                transport,
-                address,
-                reason = %error.chain()
-            ),
+                what = error.doing(),
+                value = std::error::Error::source(&error).map(chain)
+            );
         }
+        tracing::info!(
+            event = "peer.disconnected",
+            peer,
+            transport,
+            address,
+            reason,
+            bytes_in = counts.received(),
+            bytes_out = counts.sent()
+        );
     }
 
     /// Ends every connection once what is under way on it has been answered.
@@ -151,5 +164,107 @@ impl Serving {
     /// Cuts the connections of whoever is not known any more.
     pub(super) fn cut_unknown(&self) {
         self.server.cut(|peer| self.known.contains(peer));
+    }
+}
+
+/// Somebody who is not let in, as far as it is known who that is.
+struct Rejected<'a> {
+    address: Option<&'a str>,
+    key: Option<&'a PeerId>,
+    reason: String,
+}
+
+impl<'a> Rejected<'a> {
+    fn new(address: Option<&'a str>, key: Option<&'a PeerId>, reason: &str) -> Self {
+        Self {
+            address,
+            key,
+            reason: reason.to_owned(),
+        }
+    }
+
+    /// The reason names neither address nor key, which are fields of their own: so it is the same for
+    /// all who come for the same reason.
+    fn of(error: &'a TransportError) -> Self {
+        match error {
+            TransportError::Identity {
+                address,
+                peer,
+                what,
+            } => Self {
+                address: Some(address),
+                key: peer.as_ref(),
+                reason: match peer {
+                    Some(peer) => what.replace(peer.as_str(), "the key"),
+                    None => what.clone(),
+                },
+            },
+            TransportError::Handshake { address, source } => Self {
+                address: Some(address),
+                key: None,
+                reason: chain(source),
+            },
+            other => Self {
+                address: None,
+                key: None,
+                reason: chain(other),
+            },
+        }
+    }
+
+    fn log(&self, transport: &str) {
+        tracing::warn!(
+            event = "peer.rejected",
+            transport,
+            address = self.address,
+            key = self.key.map(PeerId::as_str),
+            reason = self.reason
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    fn identity(peer: Option<&str>, what: &str) -> TransportError {
+        TransportError::Identity {
+            address: "192.0.2.7:1".to_owned(),
+            peer: peer.map(|peer| PeerId::new(peer).unwrap()),
+            what: what.to_owned(),
+        }
+    }
+
+    #[rstest]
+    #[case::a_key(
+        identity(Some("test:stranger"), "test:stranger is not known here"),
+        (Some("192.0.2.7:1"), Some("test:stranger"), "the key is not known here")
+    )]
+    #[case::no_key(
+        identity(None, "found 2 keys"),
+        (Some("192.0.2.7:1"), None, "found 2 keys")
+    )]
+    #[case::no_handshake(
+        TransportError::Handshake {
+            address: "192.0.2.7:1".to_owned(),
+            source: io::Error::new(io::ErrorKind::TimedOut, "no handshake within 10 s"),
+        },
+        (Some("192.0.2.7:1"), None, "no handshake within 10 s")
+    )]
+    #[case::nobody(
+        TransportError::Io(io::Error::other("too many open files")),
+        (None, None, "the connection broke: too many open files")
+    )]
+    fn a_rejection_says_what_is_known_and_its_reason_is_the_same_for_all(
+        #[case] error: TransportError,
+        #[case] expected: (Option<&str>, Option<&str>, &str),
+    ) {
+        let rejected = Rejected::of(&error);
+        let key = rejected.key.map(PeerId::as_str);
+        assert_eq!((rejected.address, key, &*rejected.reason), expected);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use realize_core::{LocalOptions, LocalService};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, info_span};
 
 use super::directories::Served;
 
@@ -31,12 +32,14 @@ pub(super) async fn keep_swept(served: Arc<Served>, stop: CancellationToken) {
 async fn sweep_all(served: &Served) {
     for (directory, path) in served.paths() {
         let swept = match LocalService::open(&path, LocalOptions::default()) {
-            Ok(service) => service.sweep(MAX_AGE).await,
+            Ok(service) => {
+                let span = info_span!("directory", directory);
+                service.sweep(MAX_AGE).instrument(span).await
+            }
             Err(error) => Err(error),
         };
         match swept {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(event = "partial.expired", directory, count),
+            Ok(count) => tracing::debug!(event = "sweep.finished", directory, count),
             Err(error) => tracing::warn!(
                 event = "sweep.failed",
                 directory,

@@ -10,6 +10,7 @@ mod documents;
 mod keys;
 mod killed;
 mod limits;
+mod log;
 mod machines;
 mod memory;
 mod middle;

@@ -53,7 +53,7 @@ fn who_is_taken_out_is_cut_in_the_middle_of_a_move(#[values(Way::ToNas, Way::Fro
 
     // With its key back, it goes on where it was.
     machines.write_nas(LISTEN, &everything(), &cam_section(&machines));
-    daemon.reloads("peers=1 directories=2\n");
+    daemon.reloads("peers=1 directories=2 peers_added=cam peers_removed=lab ");
     let outcome = machines.mover(way).with(["--json"]).run().expect(0);
     assert!(outcome.json_summary("sent") < LARGE as u64, "{outcome}");
     assert_moved(

@@ -84,7 +84,7 @@ fn who_may_not_replace_leaves_the_older_version_and_the_source(#[case] size: usi
     assert_eq!(object["kind"], "Forbidden", "{outcome}");
     assert!(object["reason"].as_str().unwrap().contains("replace"));
     let operation = if size < 1000 { "put" } else { "finish" };
-    assert_denied(&daemon, machines.cam_key(), "inbox", operation);
+    assert_denied(&daemon, "peer=cam ", "inbox", operation);
 
     let outcome = machines.cam(["move"]).run().expect(4);
     outcome.says(&["changed", "not granted", "replace", "source is intact"]);
@@ -113,7 +113,7 @@ fn who_may_read_copies_and_does_not_move() {
     let moving = machines.cam(line).in_directory(&machines.path("cam"));
     let outcome = moving.run().expect(4).says(&["delete", "inbox"]);
     assert_untouched(&machines, &before, &outcome);
-    assert_denied(&daemon, machines.cam_key(), "inbox", "claim");
+    assert_denied(&daemon, "peer=cam ", "inbox", "claim");
 
     let line = ["copy", "nas:inbox", "../source"];
     let copying = machines.cam(line).in_directory(&machines.path("cam"));
@@ -153,7 +153,7 @@ fn who_may_list_only_lists(#[case] line: &[&str], #[case] operation: &str) {
         .expect(4);
 
     assert_untouched(&machines, &before, &outcome);
-    assert_denied(&daemon, machines.cam_key(), "inbox", operation);
+    assert_denied(&daemon, "peer=cam ", "inbox", operation);
     outcome.says(&["not granted", "inbox", "the sources are intact"]);
 }
 
@@ -164,7 +164,7 @@ fn who_may_not_list_is_refused_a_listing() {
     let outcome = machines.cam(["list", "nas:inbox"]).run().expect(4);
 
     assert_eq!(outcome.stdout_text(), "", "{outcome}");
-    assert_denied(&daemon, machines.cam_key(), "inbox", "list");
+    assert_denied(&daemon, "peer=cam ", "inbox", "list");
     outcome.says(&["not granted", "list"]);
 }
 
@@ -178,7 +178,7 @@ fn who_may_not_delete_moves_nothing_away() {
     let outcome = moving.run().expect(4).says(&["delete"]);
 
     assert_untouched(&machines, &before, &outcome);
-    assert_denied(&daemon, machines.cam_key(), "inbox", "claim");
+    assert_denied(&daemon, "peer=cam ", "inbox", "claim");
 }
 
 /// Whether a directory exists is not told to whom it does not concern.
@@ -203,8 +203,8 @@ fn a_directory_without_rights_looks_like_one_that_does_not_exist(
     });
 
     assert_eq!(said[0], said[1]);
-    assert_denied(&daemon, "cam", "private", "open");
-    assert_denied(&daemon, "cam", "nowhere", "open");
+    assert_denied(&daemon, "peer=cam ", "private", "open");
+    assert_denied(&daemon, "peer=cam ", "nowhere", "open");
 }
 
 /// Without *read* the mover is told nothing of what the older version holds.
