@@ -1,7 +1,7 @@
 //! `realize move` and `realize copy`.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
 use realize_config::{Config, Throttle};
 use realize_core::counted::ByteCounts;
@@ -73,10 +73,7 @@ pub(crate) async fn run(
     let metrics = measured.as_ref().map(|measured| &measured.metrics);
     let ended = transfer.carry_out(metrics).instrument(span).await;
     if let Some(measured) = measured {
-        if ended.is_ok() {
-            measured.metrics.succeeded(SystemTime::now());
-        }
-        measured.end().await;
+        measured.end(ended.is_ok()).await;
     }
     ended
 }

@@ -21,7 +21,7 @@ mod traffic;
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use mover::MoverMetrics;
-pub(crate) use push::{PushTarget, push};
+pub(crate) use push::{PushTarget, Replaces, push};
 pub(crate) use served::{Looked, ServedMetrics};
 pub(crate) use traffic::PeerTraffic;
 

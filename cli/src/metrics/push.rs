@@ -1,7 +1,8 @@
 //! Sending the page to a Pushgateway, once: a program that has ended cannot be scraped.
 //!
-//! The page takes the place of all that was pushed for this job and this machine before (PUT), so
-//! that what an earlier version counted goes.
+//! After a success the page takes the place of all that was pushed for this job and this machine before
+//! (PUT), so that what an earlier version counted goes. After a failure it has no time of the last
+//! success, and the one that was pushed before stays: only what is in the page is replaced (POST).
 
 use std::convert::Infallible;
 use std::fmt;
@@ -51,6 +52,15 @@ pub(crate) struct PushTarget {
     authorization: Option<HeaderValue>,
 }
 
+/// What a page takes the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replaces {
+    /// All that was pushed for this job and this machine.
+    Everything,
+    /// The metrics that are in it.
+    ItsOwn,
+}
+
 impl PushTarget {
     /// The gateway at `url`, and the group of the job `realize` on the machine `instance`; another
     /// group, if the path of `url` names one.
@@ -86,9 +96,12 @@ impl PushTarget {
         })
     }
 
-    fn request(&self, page: String) -> Request<Full<Bytes>> {
+    fn request(&self, page: String, replaces: Replaces) -> Request<Full<Bytes>> {
         let mut request = Request::new(Full::new(page.into()));
-        *request.method_mut() = Method::PUT;
+        *request.method_mut() = match replaces {
+            Replaces::Everything => Method::PUT,
+            Replaces::ItsOwn => Method::POST,
+        };
         *request.uri_mut() = self.path.clone();
         let headers = request.headers_mut();
         headers.insert(HOST, self.authority.clone());
@@ -161,13 +174,21 @@ pub(crate) enum PushError {
 ///
 /// # Errors
 /// Where there is no page, and where the gateway did not say that it has it.
-pub(crate) async fn push(target: &PushTarget, registry: &Registry) -> Result<(), PushError> {
+pub(crate) async fn push(
+    target: &PushTarget,
+    registry: &Registry,
+    replaces: Replaces,
+) -> Result<(), PushError> {
     let page = Page::of(registry.clone()).gather().await?;
     within_bounds(async {
         let to = (&*target.url.host, target.url.port);
         let connected = timeout(CONNECTING, TcpStream::connect(to)).await;
         let stream = connected.map_err(|_| PushError::Unreachable)?;
-        exchange(stream.map_err(PushError::Connect)?, target.request(page)).await
+        exchange(
+            stream.map_err(PushError::Connect)?,
+            target.request(page, replaces),
+        )
+        .await
     })
     .await
 }

@@ -5,7 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 
 use tracing::field::{Field, Visit};
-use tracing::span;
+use tracing::span::Id;
+use tracing::subscriber::DefaultGuard;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, SubscriberExt};
+use tracing_subscriber::{Layer, Registry};
 
 /// Keeps the events of this thread as `LEVEL name=value name=value`, and who entered spans.
 #[derive(Clone, Default)]
@@ -15,6 +19,13 @@ pub(crate) struct Log {
 }
 
 impl Log {
+    /// A log of this thread, until the guard is dropped.
+    pub(crate) fn start() -> (Self, DefaultGuard) {
+        let log = Self::default();
+        let subscriber = Registry::default().with(log.clone());
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
     /// What was logged.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.lines.lock().unwrap().clone()
@@ -34,22 +45,14 @@ impl Visit for Fields {
     }
 }
 
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn event(&self, event: &tracing::Event<'_>) {
+impl<S: Subscriber> Layer<S> for Log {
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut fields = Fields(format!("{} ", event.metadata().level()));
         event.record(&mut fields);
         self.lines.lock().unwrap().push(fields.0.trim().to_owned());
     }
-    fn enter(&self, _: &span::Id) {
+
+    fn on_enter(&self, _: &Id, _: Context<'_, S>) {
         self.entered.lock().unwrap().push(thread::current().id());
     }
-    fn exit(&self, _: &span::Id) {}
 }

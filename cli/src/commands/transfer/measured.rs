@@ -1,6 +1,7 @@
 //! The metrics of a move, and how they leave the program.
 
 use std::net::SocketAddr;
+use std::time::SystemTime;
 
 use prometheus::Registry;
 use realize_config::{Config, InvalidPushUrl};
@@ -9,7 +10,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::About;
 use crate::exit::{Exit, chain};
 use crate::limits::MoverLimits;
-use crate::metrics::{Endpoint, MoverMetrics, PushTarget, push};
+use crate::metrics::{Endpoint, MoverMetrics, PushTarget, Replaces, push};
 
 /// Metrics that somebody gets to see.
 pub(super) struct Measured {
@@ -41,10 +42,18 @@ impl Measured {
         }))
     }
 
-    /// Sends them, if they are to be sent. That it fails is no failure of the move.
-    pub(super) async fn end(self) {
+    /// Sends them, if they are to be sent, after a move that has `succeeded` or not. That sending fails
+    /// is no failure of the move.
+    pub(super) async fn end(self, succeeded: bool) {
+        let replaces = match succeeded {
+            true => {
+                self.metrics.succeeded(SystemTime::now());
+                Replaces::Everything
+            }
+            false => Replaces::ItsOwn,
+        };
         if let Some(gateway) = &self.gateway
-            && let Err(error) = push(gateway, &self.metrics.registry).await
+            && let Err(error) = push(gateway, &self.metrics.registry, replaces).await
         {
             tracing::warn!(event = "metrics.push_failed", url = %gateway, error = %chain(&error));
         }

@@ -48,7 +48,10 @@ fn registry() -> Registry {
 )]
 fn a_group_is_named(#[case] url: &str, #[case] instance: &str, #[case] path: &str) {
     let target = PushTarget::parse(url, instance).unwrap();
-    assert_eq!(target.request(String::new()).uri(), path);
+    assert_eq!(
+        target.request(String::new(), Replaces::Everything).uri(),
+        path
+    );
 }
 
 #[rstest]
@@ -63,7 +66,7 @@ fn what_is_no_target_says_why(#[case] url: &str, #[case] why: &str) {
 #[test]
 fn a_password_is_sent_and_not_shown() {
     let target = PushTarget::parse("http://me:s%3acret@gw:9091/", "cam").unwrap();
-    let request = target.request(String::new());
+    let request = target.request(String::new(), Replaces::Everything);
     // "me:s:cret"
     assert_eq!(request.headers()[AUTHORIZATION], "Basic bWU6czpjcmV0");
     assert_eq!(request.headers()[HOST], "gw:9091");
@@ -76,7 +79,7 @@ fn a_password_is_sent_and_not_shown() {
     let target = PushTarget::parse("http://gw", "cam").unwrap();
     assert!(
         !target
-            .request(String::new())
+            .request(String::new(), Replaces::Everything)
             .headers()
             .contains_key(AUTHORIZATION)
     );
@@ -110,7 +113,7 @@ async fn push_at(at: &str, answer: &str) -> (Result<(), PushError>, String) {
     let (address, taking) = gateway(at, answer.to_owned()).await;
     let url = format!("http://me:secret@{address}");
     let target = PushTarget::parse(&url, "cam").unwrap();
-    let pushed = push(&target, &registry()).await;
+    let pushed = push(&target, &registry(), Replaces::Everything).await;
     (pushed, taking.await.unwrap())
 }
 
@@ -194,7 +197,9 @@ async fn of_a_long_refusal_the_beginning_is_shown() {
     );
     let (address, taking) = gateway("127.0.0.1:0", answer).await;
     let target = PushTarget::parse(&format!("http://{address}"), "cam").unwrap();
-    let error = push(&target, &registry()).await.unwrap_err();
+    let error = push(&target, &registry(), Replaces::Everything)
+        .await
+        .unwrap_err();
     taking.abort();
     let PushError::Refused { status, said } = error else {
         panic!("{error:?}");
@@ -223,7 +228,9 @@ async fn where_nobody_listens_is_said() {
     let url = format!("http://me:secret@{}", listener.local_addr().unwrap());
     drop(listener);
     let target = PushTarget::parse(&url, "cam").unwrap();
-    let error = push(&target, &registry()).await.unwrap_err();
+    let error = push(&target, &registry(), Replaces::Everything)
+        .await
+        .unwrap_err();
     let said = chain(&error);
     assert!(said.starts_with("connecting to the gateway: "), "{said}");
     assert!(!said.contains("secret"), "{said}");
@@ -234,7 +241,7 @@ async fn where_nobody_listens_is_said() {
 async fn pushing(bytes: usize) -> (DuplexStream, JoinHandle<Result<(), PushError>>) {
     let (near, mut far) = duplex(bytes);
     let target = PushTarget::parse("http://gw", "cam").unwrap();
-    let request = target.request(PAGE.to_owned());
+    let request = target.request(PAGE.to_owned(), Replaces::Everything);
     let pushing = tokio::spawn(within_bounds(exchange(near, request)));
     let mut begun = [0; 3];
     far.read_exact(&mut begun).await.unwrap();
@@ -321,9 +328,23 @@ async fn a_collector_that_fails_is_an_error() {
     let registry = registry();
     registry.register(Box::new(Panicking(desc))).unwrap();
     let target = PushTarget::parse("http://gw.invalid", "cam").unwrap();
-    let error = push(&target, &registry).await.unwrap_err();
+    let error = push(&target, &registry, Replaces::Everything)
+        .await
+        .unwrap_err();
     assert!(
         matches!(error, PushError::Page(PageError::Panicked)),
         "{error:?}"
     );
+}
+
+#[test]
+fn what_is_replaced_is_in_the_method() {
+    let target = PushTarget::parse("http://gateway", "cam").unwrap();
+    for (replaces, method) in [
+        (Replaces::Everything, Method::PUT),
+        (Replaces::ItsOwn, Method::POST),
+    ] {
+        let request = target.request(String::new(), replaces);
+        assert_eq!(*request.method(), method);
+    }
 }

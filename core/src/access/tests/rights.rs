@@ -111,15 +111,13 @@ async fn only_the_items_of_a_batch_that_replace_need_replace() {
 
 #[tokio::test]
 async fn a_refusal_is_logged_once_for_a_call() {
-    let log = Log::default();
-    let logging = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::start();
     let (guarded, _) = guarded(Right::Write);
     let guarded = guarded.named("cam");
     let replacing = || put("f", Expect::Version(version()));
     guarded.put(vec![replacing(), replacing()]).await.unwrap();
     Operation::List.call(&guarded).await.unwrap_err();
     Operation::Offer.call(&guarded).await.unwrap();
-    drop(logging);
     let denied = |operation| {
         format!(
             "WARN event=\"access.denied\" peer=\"cam\" directory=\"inbox\" operation=\"{operation}\""

@@ -135,23 +135,22 @@ fn what_is_removed_is_logged_with_its_path_age_and_size() {
     let root = tempfile::tempdir().unwrap();
     let inner = root.path().join("d\n");
     fs::create_dir(&inner).unwrap();
-    let last = touched(&plant(&inner).0);
-    let log = Log::default();
-    tracing::subscriber::with_default(log.clone(), || {
-        let week_later = at(root.path(), last + WEEK + Duration::from_secs(7));
-        week_later.storage.sweep(|_| true, WEEK).unwrap();
-    });
+    let (content, _) = plant(&inner);
+    let last = touched(&content);
+    let on_disk = fs::metadata(&content).unwrap().blocks() * 512;
+    let (log, _guard) = Log::start();
+    let week_later = at(root.path(), last + WEEK + Duration::from_secs(7));
+    week_later.storage.sweep(|_| true, WEEK).unwrap();
     let digits = "0123456789abcdef".repeat(2);
     let path = format!("d\\n/.realize-{digits}.part");
-    let expired = format!("INFO event=\"partial.expired\" path={path} age=604807 bytes=1");
+    let expired = format!("INFO event=\"partial.expired\" path={path} age=604807 bytes={on_disk}");
     assert_eq!(log.lines(), [expired]);
 }
 
 #[tokio::test]
 async fn what_a_call_logs_is_within_the_spans_that_it_was_asked_in() {
     let root = tempfile::tempdir().unwrap();
-    let log = Log::default();
-    let _logging = tracing::subscriber::set_default(log.clone());
+    let (log, _guard) = Log::start();
     let span = tracing::info_span!("directory");
     let service = now(root.path());
     service.sweep(WEEK).instrument(span).await.unwrap();

@@ -56,6 +56,18 @@ async fn a_client_that_closes_in_order_ends_without_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_is_gone_in_the_middle_of_a_frame_ends_with_an_error() {
+    let (server, doubles) = server();
+    let (mut raw, serving) = enter(&server, 1, true).await;
+    is_answered(&mut raw, 1).await;
+    raw.stream.write_all(&[0, 0, 0, 9]).await.unwrap();
+    drop(raw);
+    let error = end(serving).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Network);
+    doubles.seen.until(|seen| seen.gone == 1).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_is_told_why_there_is_no_session() {
     let (server, _doubles) = server();
     let (mut raw, serving) = Raw::dial(&server, PEER, 1024);
