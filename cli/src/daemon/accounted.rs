@@ -274,3 +274,55 @@ impl fmt::Debug for Accounted {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use prometheus::TextEncoder;
+    use realize_core::entry::Timestamp;
+    use realize_core::service::{Content, Expect, Role};
+    use realize_core::{LocalOptions, LocalService};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_copy_that_is_not_what_was_sent_is_counted_and_one_that_is_too() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalService::open(directory.path(), LocalOptions::default()).unwrap();
+        let metrics = ServedMetrics::new(["tcp"]).unwrap();
+        let accounted = Accounted::new(Arc::new(local), metrics.clone(), "cam", "inbox");
+        let claim = Claim {
+            role: Role::Destination,
+            run: RunId::random().unwrap(),
+            holder: String::new(),
+        };
+        accounted.claim(claim).await.unwrap();
+        let put = |path: &str, hash| Put {
+            path: RelPath::new(path).unwrap(),
+            content: Content::File(Bytes::from_static(b"content"), hash),
+            mode: 0o644,
+            modified: Timestamp::default(),
+            expect: Expect::Absent,
+        };
+        let (right, wrong) = (Digest::of_content(b"content"), Digest::of_content(b""));
+        let puts = vec![put("good", right), put("bad", wrong)];
+        let results = accounted.put(puts).await.unwrap();
+        assert!(matches!(&results[..], [Ok(_), Err(error)] if error.kind() == ErrorKind::Mismatch));
+        accounted.release(Ending::Interrupted).await.unwrap();
+        let page = || {
+            TextEncoder::new()
+                .encode_to_string(&metrics.registry.gather())
+                .unwrap()
+        };
+        for line in [
+            "realize_verify_mismatches_total 1",
+            "realize_bytes_total{direction=\"down\",kind=\"logical\",peer=\"cam\"} 7",
+            "realize_rpc_duration_seconds_count{method=\"put\"} 1",
+        ] {
+            assert!(
+                page().lines().any(|found| found == line),
+                "{line} in {}",
+                page()
+            );
+        }
+    }
+}

@@ -228,6 +228,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_is_counted() {
+        let about = About {
+            peer: "nas".to_owned(),
+            directory: "inbox".to_owned(),
+            source: None,
+            destination: Some("nas".to_owned()),
+        };
+        let limits = MoverLimits::new(&realize_config::Config::default(), None, Some("nas"));
+        let metrics = MoverMetrics::new(&about, &limits).unwrap();
+        let path = RelPath::new("f").unwrap();
+        metrics.event(Event::Mismatch { path: &path });
+        metrics.event(Event::Progress {
+            path: &path,
+            bytes: 9,
+            sent: 5,
+        });
+        let page = prometheus::TextEncoder::new()
+            .encode_to_string(&metrics.registry.gather())
+            .unwrap();
+        for line in [
+            "realize_verify_mismatches_total 1",
+            "realize_bytes_total{direction=\"up\",kind=\"logical\",peer=\"nas\"} 5",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} in {page}");
+        }
+    }
+
+    #[test]
     fn the_backlog_is_what_is_not_done_and_the_oldest_of_it() {
         let mut backlog = Backlog::default();
         let now = UNIX_EPOCH + Duration::from_secs(1000);

@@ -280,7 +280,7 @@ fn a_move_whose_port_is_taken_goes_on() {
     let before = snapshot(&ends.source).unwrap();
     let outcome = program.with(["--metrics-listen", &address]).run().expect(0);
     assert_moved(&before, &ends.source, &ends.destination, &outcome);
-    outcome.says(&["level=warn event=metrics.unserved", &address, "in use"]);
+    outcome.says(&["level=warn", "event=metrics.unserved", &address, "in use"]);
 }
 
 /// Both programs read one file: the port is the daemon's.
