@@ -230,14 +230,17 @@ impl Storage {
         let mut outcome = Ok(());
         for lease in leases {
             let mut ending = ending;
-            if ending == Ending::Clean
-                && lease.unclean
-                && lease.role == Role::Destination
-                && let Err(error) = self.sweep_own()
-            {
-                // The lease file stays, and tells the next run to sweep again.
-                ending = Ending::Interrupted;
-                outcome = outcome.and(Err(error));
+            if ending == Ending::Clean && lease.unclean && lease.role == Role::Destination {
+                match self.sweep_own() {
+                    Ok(false) => {}
+                    // The lease file stays, and tells the others' next runs to sweep theirs.
+                    Ok(true) => ending = Ending::Done,
+                    // It stays, and tells the next run to sweep again.
+                    Err(error) => {
+                        ending = Ending::Interrupted;
+                        outcome = outcome.and(Err(error));
+                    }
+                }
             }
             outcome = outcome.and(lease.give_back(&*self.root, ending));
         }

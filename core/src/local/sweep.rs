@@ -39,15 +39,18 @@ impl LocalService {
 #[derive(Debug, Default)]
 struct Swept {
     removed: u64,
+    /// Whether there are partials that were not meant.
+    others: bool,
     /// The first error; the sweep went on after it.
     failed: Option<Error>,
 }
 
 impl Storage {
-    /// Removes every partial of this peer that is not in use.
-    pub(super) fn sweep_own(&self) -> Result<()> {
+    /// Removes every partial of this peer that is not in use; answers whether other peers have some
+    /// here.
+    pub(super) fn sweep_own(&self) -> Result<bool> {
         let swept = self.sweep(|name| self.names.is_own(name), Duration::ZERO)?;
-        swept.failed.map_or(Ok(()), Err)
+        swept.failed.map_or(Ok(swept.others), Err)
     }
 
     fn sweep(&self, meant: impl Fn(&[u8]) -> bool, age: Duration) -> Result<Swept> {
@@ -63,9 +66,13 @@ impl Storage {
             else {
                 continue;
             };
-            let Some(pair) = Pair::of(&name).filter(|_| meant(&name)) else {
+            let Some(pair) = Pair::of(&name) else {
                 continue;
             };
+            if !meant(&name) {
+                swept.others = true;
+                continue;
+            }
             match sweep_pair(&*directory, &pair, now, age) {
                 Ok(Some(gone)) => {
                     let parent = parent.as_ref().map_or(&[][..], RelPath::as_bytes);

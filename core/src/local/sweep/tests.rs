@@ -242,6 +242,35 @@ async fn what_was_in_use_goes_once_it_is_not() {
     assert_eq!(names_in(root.path()), [".realize-destination.lease"]);
 }
 
+/// What one peer left, the clean run of another neither removes nor makes forgotten.
+#[tokio::test]
+async fn each_peer_sweeps_what_it_left() {
+    let root = tempfile::tempdir().unwrap();
+    let of = |peer: &str| {
+        let options = LocalOptions {
+            peer: crate::transport::PeerId::new(peer).unwrap(),
+            ..LocalOptions::default()
+        };
+        LocalService::open(root.path(), options).unwrap()
+    };
+    let run = of("test:cam");
+    run.claim(claim()).await.unwrap();
+    run.send(send("new", b"content")).await.unwrap();
+    run.release(Ending::Interrupted).await.unwrap();
+    let left = names_in(root.path());
+    assert_eq!(left.len(), 3, "{left:?}");
+    for (peer, remains) in [
+        ("test:lab", &left[..]),
+        ("test:cam", &[]),
+        ("test:lab", &[]),
+    ] {
+        let run = of(peer);
+        run.claim(claim()).await.unwrap();
+        run.release(Ending::Clean).await.unwrap();
+        assert_eq!(names_in(root.path()), remains, "after {peer}");
+    }
+}
+
 /// Leaves `path` as a crash does that comes between the exchange of a partial with the older final
 /// file and the look at what was displaced. Then the older file is under the partial's name.
 fn displace(root: &Path, names: &PartialNames, path: &RelPath) {
