@@ -31,6 +31,7 @@ use realize_core::registry::TransportRegistry;
 use args::{Arguments, Command, MoveArguments, Selection};
 use exit::Exit;
 use logging::Program;
+use output::Screen;
 
 mod args;
 mod commands;
@@ -91,13 +92,20 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
         let said = (both || up.is_some(), both || down.is_some());
         limits::typed_over(&mut config.throttle, said.0, said.1);
     }
-    let logging = logging::start(&config.log, Program::Command(arguments.verbosity()))?;
+    let screen = Screen::default();
+    let program = Program::Command(arguments.verbosity());
+    let logging = logging::start(&config.log, program, &screen)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
     runtime.spawn(logging.keep_counting());
-    let ended = runtime.block_on(commands::run(&arguments.command, &config, transports));
+    let ended = runtime.block_on(commands::run(
+        &arguments.command,
+        &config,
+        transports,
+        &screen,
+    ));
     // What a blocking thread has begun, it ends; but a sync that hangs holds up no signal.
     runtime.shutdown_timeout(commands::SHUTDOWN);
     ended

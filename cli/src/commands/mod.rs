@@ -9,6 +9,7 @@ use realize_core::registry::TransportRegistry;
 use crate::args::Command;
 use crate::exit::Exit;
 use crate::network::Network;
+use crate::output::Screen;
 
 mod check;
 mod keygen;
@@ -28,11 +29,16 @@ pub(crate) async fn run(
     command: &Command,
     config: &Config,
     transports: &TransportRegistry,
+    screen: &Screen,
 ) -> Result<(), Exit> {
     let network = || Network::new(config, transports);
     match command {
-        Command::Move(arguments) => transfer::run(Mode::Move, arguments, config, &network()?).await,
-        Command::Copy(arguments) => transfer::run(Mode::Copy, arguments, config, &network()?).await,
+        Command::Move(arguments) => {
+            transfer::run(Mode::Move, arguments, config, &network()?, screen).await
+        }
+        Command::Copy(arguments) => {
+            transfer::run(Mode::Copy, arguments, config, &network()?, screen).await
+        }
         Command::Verify(arguments) => verify::run(arguments, config, &network()?).await,
         Command::List(arguments) => list::run(arguments, config, &network()?).await,
         Command::Limit(arguments) => limit::run(arguments, config, &network()?).await,

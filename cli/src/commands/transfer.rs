@@ -20,7 +20,7 @@ use crate::limits::MoverLimits;
 use crate::metrics::MoverMetrics;
 use crate::network::Network;
 use crate::output::files::{JsonFiles, LineFiles, Words, json_summary};
-use crate::output::{progress, summary};
+use crate::output::{Screen, progress, summary};
 use crate::receipts::ReceiptFile;
 use crate::retry::Retries;
 
@@ -37,6 +37,7 @@ pub(crate) async fn run(
     arguments: &MoveArguments,
     config: &Config,
     network: &Network<'_>,
+    screen: &Screen,
 ) -> Result<(), Exit> {
     let names = arguments.ends.names(config)?;
     let (source, destination) = ends(&names, config, network)?;
@@ -62,6 +63,7 @@ pub(crate) async fn run(
         config,
         quiet: arguments.verbosity.quiet,
         receipts: None,
+        screen,
     };
     if arguments.dry_run {
         return transfer.preview().await;
@@ -166,6 +168,7 @@ struct Transfer<'a> {
     config: &'a Config,
     quiet: bool,
     receipts: Option<Arc<ReceiptFile>>,
+    screen: &'a Screen,
 }
 
 impl Transfer<'_> {
@@ -305,7 +308,7 @@ impl Transfer<'_> {
             failed: "failed",
         };
         let shown = Arc::new(Watch {
-            progress: progress::observer(section.progress, self.quiet),
+            progress: progress::observer(section.progress, self.quiet, self.screen),
             json: section.json.then_some(JsonFiles(words)),
             metrics: metrics.cloned(),
         });

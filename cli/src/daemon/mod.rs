@@ -26,7 +26,7 @@ use crate::limits::keep_total;
 use crate::logging::{self, Program};
 use crate::metrics::{Endpoint, ServedMetrics};
 use crate::network::Network;
-use crate::output::print;
+use crate::output::{Screen, print};
 
 mod accounted;
 mod changes;
@@ -125,7 +125,7 @@ fn run(
         true => Program::Stdio,
         false => Program::Daemon,
     };
-    let logging = logging::start(&config.log, program)?;
+    let logging = logging::start(&config.log, program, &Screen::default())?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

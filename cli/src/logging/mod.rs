@@ -24,6 +24,7 @@ use tracing_subscriber::{EnvFilter, Layer as _, Registry};
 
 use crate::args::Verbosity;
 use crate::exit::Exit;
+use crate::output::Screen;
 
 mod escape;
 mod fields;
@@ -84,11 +85,11 @@ impl Drop for Logging {
     }
 }
 
-/// Starts logging for this process.
+/// Starts logging for this process, on `screen`.
 ///
 /// # Errors
 /// A level that is none.
-pub(crate) fn start(log: &Log, program: Program) -> Result<Logging, Exit> {
+pub(crate) fn start(log: &Log, program: Program, screen: &Screen) -> Result<Logging, Exit> {
     let level = match (&log.level, program) {
         (_, Program::Command(Verbosity { verbose: 1, .. })) => "info",
         (_, Program::Command(Verbosity { verbose: 2.., .. })) => "debug",
@@ -116,7 +117,7 @@ pub(crate) fn start(log: &Log, program: Program) -> Result<Logging, Exit> {
         journal,
         clock: SystemTime::now,
     };
-    let (subscriber, logging) = subscriber(filter, line, stderr);
+    let (subscriber, logging) = subscriber(filter, line, screen.clone());
     subscriber.init();
     Ok(logging)
 }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 pub(crate) mod files;
 pub(crate) mod progress;
+mod screen;
 pub(crate) mod summary;
+
+pub(crate) use screen::Screen;
 
 /// Writes a line to standard error.
 pub(crate) fn say(line: &str) {

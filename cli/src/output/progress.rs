@@ -10,7 +10,7 @@ use realize_config::Progress;
 use realize_core::engine::{Event, Observer, SMALL};
 use realize_core::path::{Escaped, RelPath};
 
-use super::{count, say, size};
+use super::{Screen, count, say, size};
 
 /// A terminal of fewer columns has no room for bars.
 const NARROW: u16 = 60;
@@ -18,13 +18,13 @@ const NARROW: u16 = 60;
 const PLAIN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The observer for how progress is to be shown; `None` where it is not.
-pub(crate) fn observer(progress: Progress, quiet: bool) -> Option<Box<dyn Shown>> {
+pub(crate) fn observer(progress: Progress, quiet: bool, screen: &Screen) -> Option<Box<dyn Shown>> {
     let terminal = std::io::stderr().is_terminal();
     match progress {
         _ if quiet => None,
         Progress::None => None,
-        Progress::Bar => Some(Box::new(Bars::new())),
-        Progress::Auto if terminal => Some(Box::new(Bars::new())),
+        Progress::Bar => Some(Box::new(Bars::new(screen))),
+        Progress::Auto if terminal => Some(Box::new(Bars::new(screen))),
         Progress::Auto | Progress::Plain => Some(Box::new(Lines::new())),
     }
 }
@@ -139,12 +139,14 @@ struct Bars {
     overall: ProgressBar,
     /// Whether there is no room for a bar beside the figures.
     narrow: bool,
+    screen: Screen,
     state: Mutex<(Totals, HashMap<RelPath, ProgressBar>)>,
 }
 
 impl Bars {
-    fn new() -> Self {
+    fn new(screen: &Screen) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+        screen.show(&bars);
         let overall = bars.add(ProgressBar::new(0));
         let narrow = columns().is_some_and(|columns| columns < NARROW);
         overall.set_style(style(match narrow {
@@ -156,6 +158,7 @@ impl Bars {
             bars,
             overall,
             narrow,
+            screen: screen.clone(),
             state: Mutex::default(),
         }
     }
@@ -221,6 +224,7 @@ impl Shown for Bars {
     fn end(&self) {
         self.overall.finish_and_clear();
         let _ = self.bars.clear();
+        self.screen.clear();
     }
 }
 
