@@ -8,6 +8,9 @@ pub const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a handshake may take, on either side: 10 s.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How often whoever dials asks the system there whether anybody listens, until it has heard: 500 ms.
+pub(crate) const KNOCK: Duration = Duration::from_millis(500);
+
 /// How many streams wait at a listener to be accepted.
 pub const ARRIVALS: usize = 64;
 

@@ -16,7 +16,7 @@ use tokio::time::timeout;
 
 use crate::config::QuicOptions;
 use crate::fault::{StreamFault, dialling};
-use crate::limits::{HANDSHAKE_TIMEOUT, RESOLVE_TIMEOUT};
+use crate::limits::{HANDSHAKE_TIMEOUT, KNOCK, RESOLVE_TIMEOUT};
 use crate::listener::QuicListener;
 use crate::pool::Pool;
 use crate::stream::QuicStream;
@@ -156,7 +156,7 @@ async fn open(connection: &quinn::Connection) -> Result<(SendStream, RecvStream)
 }
 
 /// That nobody listens at `address`, if the system there says so. QUIC does not hear of it, for its
-/// socket sends to many: one that is connected, and sends one packet that is none of QUIC's, does.
+/// socket sends to many: one that is connected, and sends packets that are none of QUIC's, does.
 async fn refused(address: SocketAddr) -> io::Error {
     let knock = async {
         let local = match address {
@@ -165,8 +165,13 @@ async fn refused(address: SocketAddr) -> io::Error {
         };
         let socket = UdpSocket::bind(local).await?;
         socket.connect(address).await?;
-        socket.send(&[]).await?;
-        socket.recv(&mut [0]).await
+        loop {
+            socket.send(&[]).await?;
+            // A system says so only so many times a second, to all who ask.
+            if let Ok(heard) = timeout(KNOCK, socket.recv(&mut [0])).await {
+                return heard;
+            }
+        }
     };
     match knock.await {
         Err(error) if error.kind() == ErrorKind::ConnectionRefused => error,
