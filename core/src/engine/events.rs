@@ -10,7 +10,7 @@ use super::{Mode, Run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Digest;
 use crate::metrics::{Method, MoveMetrics};
-use crate::path::Escaped;
+use crate::path::{Escaped, RelPath};
 use crate::service::Receipt;
 
 /// How often a file is sent when what arrives is not what was sent.
@@ -109,47 +109,43 @@ impl Run {
 
     /// Files stand at the destination. When the answer is there, that is on record.
     pub(super) async fn record_finished(&self, files: &[(Item, Receipt)]) -> Result<()> {
-        for (item, receipt) in files {
-            tracing::info!(
-                target: "realize::file",
-                event = "file.finished",
-                path = %item.target,
-                bytes = item.entry.size,
-                hash = %receipt.hash()
-            );
+        let files = files.iter().map(|(item, receipt)| (item, receipt));
+        let records = self.records("file.finished", files, |item| &item.target);
+        match &self.witnesses.ledger {
+            Some(ledger) => ledger.finished(&records).await,
+            None => Ok(()),
         }
-        let Some(ledger) = &self.witnesses.ledger else {
-            return Ok(());
-        };
-        let records: Vec<Record<'_>> = files
-            .iter()
-            .map(|(item, receipt)| self.record(item, receipt))
-            .collect();
-        ledger.finished(&records).await
     }
 
     /// Files were deleted at the source.
     pub(super) async fn record_deleted(&self, files: &[(&Item, &Receipt)]) -> Result<()> {
-        for (item, receipt) in files {
+        let records = self.records("file.deleted", files.iter().copied(), |item| {
+            &item.entry.path
+        });
+        match &self.witnesses.ledger {
+            Some(ledger) if !records.is_empty() => ledger.deleted(&records).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Logs what became of each file; answers what there is to have on record.
+    fn records<'a>(
+        &self,
+        event: &str,
+        files: impl Iterator<Item = (&'a Item, &'a Receipt)>,
+        path: impl Fn(&'a Item) -> &'a RelPath,
+    ) -> Vec<Record<'a>> {
+        let record = |(item, receipt): (&'a Item, &Receipt)| {
             tracing::info!(
                 target: "realize::file",
-                event = "file.deleted",
-                path = %item.entry.path,
+                event,
+                path = %path(item),
                 bytes = item.entry.size,
                 hash = %receipt.hash()
             );
-        }
-        let Some(ledger) = &self.witnesses.ledger else {
-            return Ok(());
+            self.record(item, receipt)
         };
-        let records: Vec<Record<'_>> = files
-            .iter()
-            .map(|(item, receipt)| self.record(item, receipt))
-            .collect();
-        if records.is_empty() {
-            return Ok(());
-        }
-        ledger.deleted(&records).await
+        files.map(record).collect()
     }
 
     fn record<'a>(&self, item: &'a Item, receipt: &Receipt) -> Record<'a> {
