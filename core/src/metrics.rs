@@ -117,8 +117,8 @@ impl MoveMetrics {
             files_ok: file_ends.with_label_values(&[STATUS_OK]),
             files_failed: file_ends.with_label_values(&[STATUS_FAILED]),
             file_ends,
-            read: Bytes::new("read", [Method::Read, Method::Diff])?,
-            write: Bytes::new("write", [Method::Send, Method::ApplyPatch])?,
+            read: Bytes::new("read", "read", [Method::Read, Method::Diff])?,
+            write: Bytes::new("write", "written", [Method::Send, Method::ApplyPatch])?,
         })
     }
 
@@ -154,18 +154,19 @@ impl MoveMetrics {
 }
 
 impl Bytes {
-    fn new(direction: &str, methods: [Method; 2]) -> prometheus::Result<Self> {
+    /// Counters of content that was `done`, read or written.
+    fn new(direction: &str, done: &str, methods: [Method; 2]) -> prometheus::Result<Self> {
         let size = IntCounterVec::new(
             Opts::new(
                 format!("realize_move_{direction}_bytes"),
-                format!("Bytes of content {direction}, as they travelled."),
+                format!("Bytes of content {done}, as they travelled."),
             ),
             &["method"],
         )?;
         let range = IntCounterVec::new(
             Opts::new(
                 format!("realize_move_range_{direction}_bytes"),
-                format!("Bytes of files that the content {direction} stands for."),
+                format!("Bytes of files that the content {done} stands for."),
             ),
             &["method"],
         )?;

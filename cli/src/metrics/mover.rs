@@ -90,16 +90,15 @@ impl MoverMetrics {
         let registry = registry()?;
         let traffic = Traffic::default();
         traffic.register(&registry)?;
-        let of_directory = |name: &str, help: &str| Opts::new(name, help);
         let deferred = IntCounterVec::new(
-            of_directory(
+            Opts::new(
                 "realize_files_deferred_total",
                 "Files that were left for the next run, such as those still being written.",
             ),
             &["directory"],
         )?;
         let last_success = GaugeVec::new(
-            of_directory(
+            Opts::new(
                 "realize_last_success_timestamp_seconds",
                 "When a run last ended with nothing left to do, in seconds since 1970.",
             ),

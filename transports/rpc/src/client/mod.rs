@@ -1,7 +1,7 @@
 //! A directory of a peer, as a [`Service`](realize_core::Service).
 //!
 //! A client speaks over several connections, its lanes: the first is made when it connects, the
-//! others once there is, or is likely to be, something bulky to carry. A lane that breaks is made
+//! others when it claims the directory, or has something bulky to carry without. A lane that breaks is made
 //! anew, and what was under way on it is asked again on another: every call may be repeated. When
 //! the last one breaks the session is over at the server too, with its claims, and so is the client:
 //! whoever moves files connects again and goes on where it was.
