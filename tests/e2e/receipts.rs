@@ -56,6 +56,7 @@ fn receipts_of_several_moves_are_in_one_file() {
 #[rstest]
 #[case::no_such_directory("missing/receipts")]
 #[case::a_directory("")]
+#[case::what_cannot_be_synced("/dev/full")]
 fn a_trail_that_cannot_be_opened_leaves_everything_where_it_is(#[case] name: &str) {
     let ends = Ends::with(&[("file", b"content")]);
     let trail = ends.outside("there").join(name);
@@ -67,16 +68,6 @@ fn a_trail_that_cannot_be_opened_leaves_everything_where_it_is(#[case] name: &st
         .expect(1)
         .says(&["receipts", "nothing was moved"]);
     assert!(ends.source.join("file").exists());
-}
-
-/// A full disk below the trail: the file arrives, and stays at the source.
-#[test]
-fn what_cannot_be_recorded_is_not_deleted() {
-    let ends = Ends::with(&[("file", b"content")]);
-    let program = realize(["move"]).with([&ends.source, &ends.destination]);
-    let outcome = program.with(["--receipts", "/dev/full"]).run();
-    let outcome = outcome.expect(1);
-    assert!(ends.source.join("file").exists(), "{outcome}");
 }
 
 #[rstest]
