@@ -29,6 +29,7 @@ mod directories;
 mod events;
 mod options;
 mod outcome;
+mod patch;
 mod plan;
 mod preview;
 mod report;

@@ -7,30 +7,19 @@ use futures::stream::{self, FuturesUnordered, StreamExt};
 
 use super::batch::finish;
 use super::events::MAX_ATTEMPTS;
+use super::patch::Patching;
 use super::plan::{Item, Segment, Transfer, segments};
 use super::{Run, matching, missing_answer};
-use crate::delta::Signature;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, HashState, Misfit, TreeHasher};
 use crate::metrics::Method;
 use crate::range::ByteRange;
-use crate::service::{
-    Basis, Block, DiffRequest, FinishFrom, Hash, MAX_BLOCK, Patch, Read, Receipt, SendBlock,
-    SignatureRequest, Target,
-};
+use crate::service::{Block, FinishFrom, Hash, MAX_BLOCK, Read, Receipt, SendBlock, Target};
 
 /// How many blocks of a file are being read at once.
 const READS: usize = 4;
 /// How many blocks of all files of a run are being sent at once. A peer has memory for no more.
 pub(super) const BLOCKS: usize = 16;
-/// How many blocks of the source one diff looks at.
-const DIFF_BLOCKS: u64 = 4;
-/// How many bytes of it at least: around each the basis is looked at as far as [`DIFF_SLACK`].
-const MIN_DIFF: u64 = 1 << 20;
-/// How far around the expected place in the basis a diff looks.
-const DIFF_SLACK: u64 = 1 << 20;
-/// The size of a block where a partial is compared in place.
-const IN_PLACE_BLOCK: u32 = 64 << 10;
 /// How much of the source one call hashes that need not be sent.
 const HASH_RANGE: u64 = 64 << 20;
 
@@ -106,12 +95,9 @@ impl Run {
                     Segment {
                         hash: true, range, ..
                     },
-                    Some(known),
+                    Some(patching),
                 ) => {
-                    if let Some(rest) = self.patch_range(item, known, &mut hasher, range).await? {
-                        patching = None;
-                        self.send_blocks(item, Some(&mut hasher), rest).await?;
-                    }
+                    self.patch_range(item, patching, &mut hasher, range).await?;
                 }
                 (Segment { hash, range, .. }, _) => {
                     self.send_blocks(item, hash.then_some(&mut hasher), range)
@@ -120,13 +106,13 @@ impl Run {
             }
         }
         if let Some(patching) = patching {
-            tracing::debug!(target: "realize::file", event = "file.patched", path = %item.target, saved = patching.saved);
+            patching.log(item);
         }
         hasher.finish().map_err(misfit)
     }
 
     /// Reads a range of the source block by block, hashes it if a hasher is given, and sends it.
-    async fn send_blocks(
+    pub(super) async fn send_blocks(
         &self,
         item: &Item,
         mut hasher: Option<&mut TreeHasher>,
@@ -227,135 +213,6 @@ impl Run {
         }
         Ok(())
     }
-
-    /// Makes a range of the partial from its basis, piece by piece. Where the older version may be
-    /// replaced but not read, it cannot be a basis: what is then left of the range is answered.
-    async fn patch_range(
-        &self,
-        item: &Item,
-        patching: &mut Patching,
-        hasher: &mut TreeHasher,
-        range: ByteRange,
-    ) -> Result<Option<ByteRange>> {
-        for piece in range.pieces_by(|| (self.block_size() * DIFF_BLOCKS).max(MIN_DIFF)) {
-            let signature = SignatureRequest {
-                target: target(item),
-                basis: patching.basis.clone(),
-                range: patching.place(piece),
-                block: patching.block,
-            };
-            let signature = match self.destination.calculate_signature(signature).await {
-                Err(error)
-                    if error.kind() == ErrorKind::Forbidden
-                        && matches!(patching.basis, Basis::Final(_)) =>
-                {
-                    tracing::debug!(
-                        target: "realize::file",
-                        event = "file.not_patched",
-                        path = %item.target,
-                        reason = %error.chain()
-                    );
-                    return Ok(ByteRange::new(piece.start(), range.end()).ok());
-                }
-                other => other?,
-            };
-            self.patch(item, patching, hasher, piece, signature).await?;
-        }
-        Ok(None)
-    }
-
-    /// Makes a range of the partial from its basis, which has this signature, and what the source
-    /// has of its own.
-    async fn patch(
-        &self,
-        item: &Item,
-        patching: &mut Patching,
-        hasher: &mut TreeHasher,
-        range: ByteRange,
-        signature: Signature,
-    ) -> Result<()> {
-        let request = DiffRequest {
-            path: item.entry.path.clone(),
-            version: item.entry.version.clone(),
-            size: item.entry.size,
-            range,
-            signature,
-            in_place: patching.basis == Basis::Partial,
-        };
-        let difference = self.source.diff(request).await?;
-        self.started(item);
-        hasher.push(&difference.hash, range).map_err(misfit)?;
-        patching.advance(&difference.delta, range);
-        let sent = difference.delta.data_len();
-        self.carried(Method::Diff, sent, range.len());
-        let patch = Patch {
-            target: target(item),
-            basis: patching.basis.clone(),
-            range,
-            delta: difference.delta,
-            hash: hasher.state(),
-        };
-        self.destination.apply_patch(patch).await?;
-        self.carried(Method::ApplyPatch, sent, range.len());
-        self.progress(item, range.len(), sent);
-        Ok(())
-    }
-}
-
-/// Where in the basis a patch is.
-struct Patching {
-    basis: Basis,
-    block: u32,
-    /// How far ahead of the source's the basis's content lies.
-    drift: i64,
-    saved: u64,
-}
-
-impl Patching {
-    fn new(size: u64, basis: Option<Basis>) -> Option<Self> {
-        let basis = basis?;
-        let block = match basis {
-            Basis::Partial => IN_PLACE_BLOCK,
-            Basis::Final(_) => block_size(size),
-        };
-        Some(Self {
-            basis,
-            block,
-            drift: 0,
-            saved: 0,
-        })
-    }
-
-    /// The range of the basis in which the blocks of `range` of the source are looked for. It
-    /// begins where a block of the basis is likely to begin, so that the blocks of one call follow
-    /// on those of the one before.
-    fn place(&self, range: ByteRange) -> ByteRange {
-        if self.basis == Basis::Partial {
-            return range;
-        }
-        let block = u64::from(self.block);
-        let expected = range.start().saturating_add_signed(self.drift);
-        let start = expected.saturating_sub((DIFF_SLACK / block).saturating_mul(block));
-        let start = start - start % block;
-        let end = expected
-            .saturating_add(range.len())
-            .saturating_add(DIFF_SLACK);
-        ByteRange::new(start, end).unwrap_or(range)
-    }
-
-    fn advance(&mut self, delta: &crate::delta::Delta, range: ByteRange) {
-        self.drift = delta.drift(range.start()).unwrap_or(self.drift);
-        self.saved = self
-            .saved
-            .saturating_add(range.len().saturating_sub(delta.data_len()));
-    }
-}
-
-/// The size of the blocks in which a basis is hashed: near the square root of the size, as rsync
-/// has it, between 1 and 64 KiB.
-fn block_size(size: u64) -> u32 {
-    let root = size.isqrt().next_power_of_two().clamp(1 << 10, 64 << 10);
-    u32::try_from(root).unwrap_or(64 << 10)
 }
 
 /// How many bytes of a block there are to carry.
@@ -373,7 +230,7 @@ fn content(block: &Block) -> &[u8] {
     }
 }
 
-fn target(item: &Item) -> Target {
+pub(super) fn target(item: &Item) -> Target {
     Target {
         path: item.target.clone(),
         source: item.entry.version.clone(),
@@ -389,7 +246,7 @@ fn shorter() -> Error {
     )
 }
 
-fn misfit(error: Misfit) -> Error {
+pub(super) fn misfit(error: Misfit) -> Error {
     Error::new(ErrorKind::Protocol, "a hash does not fit the file").because(error)
 }
 

@@ -1,17 +1,17 @@
 //! The content of files: reading and hashing it, signatures, differences, blocks and patches.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 
 use super::Storage;
 use super::fs::{Access, File, Kind, read_full};
-use super::opened::SharedPartial;
 use super::packed::Packed;
 use super::partial::{self, Partial, Stale};
 use super::place::Missing;
+use super::read_back::OpenPartial;
 use super::version::{Became, LocalVersion};
 use crate::delta::{self, DeltaOp, Signature, Signer};
 use crate::entry::{Timestamp, Version};
@@ -25,7 +25,7 @@ use crate::service::{
 };
 
 /// How much is read at once for hashing and copying.
-const BUFFER: usize = 1 << 18;
+pub(super) const BUFFER: usize = 1 << 18;
 
 impl Storage {
     pub(crate) fn read(&self, read: &Read) -> Result<Block> {
@@ -101,17 +101,15 @@ impl Storage {
 
     /// Hands `range` of a file to `take`, in pieces of [`BUFFER`] that each begin at a multiple of
     /// it, except the first.
-    fn feed(
+    pub(super) fn feed(
         &self,
         file: &dyn File,
         range: ByteRange,
         mut take: impl FnMut(&[u8], ByteRange) -> Result<()>,
     ) -> Result<()> {
-        let mut buffer = vec![0; BUFFER.min(range.len() as usize)];
+        let mut buffer = self.buffers.take();
         for piece in range.pieces(BUFFER as u64) {
-            let Some(bytes) = buffer.get_mut(..piece.len() as usize) else {
-                continue;
-            };
+            let bytes = buffer.space(piece.len() as usize);
             if read_full(file, bytes, piece.start()).doing("reading")? != bytes.len() {
                 return Err(changed());
             }
@@ -130,8 +128,7 @@ impl Storage {
                 let _working = self.work_as(Role::Destination)?;
                 let _writing = self.construction.write(&request.target.path)?;
                 let partial = self.partial(&request.target, Stale::Keep)?;
-                let partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
-                Arc::clone(partial.file())
+                Arc::clone(partial.lock().file())
             }
         };
         let size = file.stat().doing("looking at the older version")?.size;
@@ -169,8 +166,7 @@ impl Storage {
         self.check_version(&*file, &request.version)?;
         let data = Bytes::from(data);
         let hash = hash_range(request.size, request.range, &data).map_err(misfit)?;
-        let start = request.range.start();
-        let delta = delta::diff(&data, start, &request.signature, request.in_place);
+        let delta = delta::diff(&data, &request.signature, request.expected, request.search);
         Ok(Difference { delta, hash })
     }
 
@@ -181,8 +177,18 @@ impl Storage {
             return Err(invalid("the block is longer than a block may be"));
         }
         let partial = self.partial(&send.target, Stale::Discard)?;
-        let mut partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
-        partial.write(send.offset, &send.block, send.hash.as_ref())
+        partial
+            .lock()
+            .write(send.offset, &send.block, send.hash.as_ref())?;
+        self.read_back(&partial);
+        Ok(())
+    }
+
+    /// Reads some of what has arrived back. What cannot be read is met again when it is finished.
+    fn read_back(&self, partial: &OpenPartial) {
+        if let Err(error) = partial.catch_up(self) {
+            tracing::debug!(event = "file.not_read_back", reason = %error.chain());
+        }
     }
 
     pub(crate) fn apply_patch(&self, patch: &Patch) -> Result<()> {
@@ -211,8 +217,9 @@ impl Storage {
         } else {
             Stale::Discard
         };
-        let partial = self.partial(&patch.target, stale)?;
-        let mut partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
+        let opened = self.partial(&patch.target, stale)?;
+        let mut partial = opened.lock();
+        partial.look(patch.range.start())?;
         let mut buffer = vec![0; BUFFER];
         let mut at = patch.range.start();
         for op in patch.delta.ops() {
@@ -226,11 +233,14 @@ impl Storage {
             }
             at = at.saturating_add(op.len());
         }
-        partial.arrived(patch.range, patch.hash.as_ref())
+        partial.arrived(patch.range, patch.hash.as_ref())?;
+        drop(partial);
+        self.read_back(&opened);
+        Ok(())
     }
 
-    fn partial(&self, target: &Target, stale: Stale) -> Result<SharedPartial> {
-        let fits = |partial: &Partial| partial.is_for(target);
+    fn partial(&self, target: &Target, stale: Stale) -> Result<Arc<OpenPartial>> {
+        let fits = |partial: &OpenPartial| partial.is_for(target);
         self.partials.find_or_open(&target.path, fits, || {
             let place = self.places().parent(&target.path, Missing::Create)?;
             Partial::open(&*place.directory, &self.names, target, stale)
@@ -322,7 +332,7 @@ fn invalid(what: &str) -> Error {
     Error::new(ErrorKind::Invalid, what)
 }
 
-fn misfit(error: crate::hash::Misfit) -> Error {
+pub(super) fn misfit(error: crate::hash::Misfit) -> Error {
     invalid("the range cannot be hashed").because(error)
 }
 

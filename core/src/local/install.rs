@@ -11,6 +11,7 @@ use super::fs::{Access, Directory, File, Kind, Rename, Stat, write_full};
 use super::offer::stored_name;
 use super::partial::{self, Partial, Stale};
 use super::place::{Missing, Place, Places, sync_upward};
+use super::read_back::OpenPartial;
 use super::version::LocalVersion;
 use crate::entry::{Timestamp, Version};
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -77,19 +78,18 @@ impl Storage {
             }
             FinishFrom::Partial(source, expect) => {
                 let directory = &*place.directory;
-                self.partials.close(&finish.path);
-                if partial::find(directory, &self.names, &finish.path, true)?.is_none() {
-                    // An answer was lost: the partial has become the final file already.
-                    return self.adopt(&place, &wanted, None);
-                }
                 let target = Target {
                     path: finish.path.clone(),
                     source: source.clone(),
                     size: finish.size,
                     sparse: true,
                 };
-                let mut partial = Partial::open(directory, &self.names, &target, Stale::Keep)?;
-                let found = self.hash_file(&**partial.file(), finish.size)?;
+                let Some(opened) = self.take_partial(directory, &target)? else {
+                    // An answer was lost: the partial has become the final file already.
+                    return self.adopt(&place, &wanted, None);
+                };
+                let (mut partial, found) = opened.into_read(self);
+                let found = found?;
                 if found != finish.hash {
                     partial.distrust()?;
                     return Err(mismatch(found));
@@ -116,6 +116,24 @@ impl Storage {
                 })
             }
         }
+    }
+
+    /// The partial of `target` and how far it was read back, if there is one; nothing else has it
+    /// open any more.
+    fn take_partial(
+        &self,
+        directory: &dyn Directory,
+        target: &Target,
+    ) -> Result<Option<OpenPartial>> {
+        let opened = self.partials.take(&target.path).and_then(Arc::into_inner);
+        if let Some(opened) = opened.filter(|opened| opened.is_for(target)) {
+            return Ok(Some(opened));
+        }
+        if partial::find(directory, &self.names, &target.path, true)?.is_none() {
+            return Ok(None);
+        }
+        let partial = Partial::open(directory, &self.names, target, Stale::Keep)?;
+        Ok(Some(OpenPartial::new(partial)))
     }
 
     pub(crate) fn put(&self, puts: &[Put]) -> Vec<Result<Receipt>> {

@@ -50,6 +50,7 @@ mod packed;
 mod partial;
 mod place;
 mod probe;
+mod read_back;
 mod state;
 mod sweep;
 mod version;

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fs::File;
 use super::partial::Partial;
+use super::read_back::OpenPartial;
 use crate::error::Result;
 use crate::path::RelPath;
 
@@ -50,11 +51,9 @@ impl OpenedFiles {
     }
 }
 
-pub(crate) type SharedPartial = Arc<Mutex<Partial>>;
-
 /// Partials that are being written, the one used last at the back.
 #[derive(Debug, Default)]
-pub(crate) struct OpenedPartials(Mutex<VecDeque<(RelPath, SharedPartial)>>);
+pub(crate) struct OpenedPartials(Mutex<VecDeque<(RelPath, Arc<OpenPartial>)>>);
 
 impl OpenedPartials {
     /// The open partial at `path` if `fits`, or the one that `open` opens. Opening happens under
@@ -62,19 +61,19 @@ impl OpenedPartials {
     pub(crate) fn find_or_open(
         &self,
         path: &RelPath,
-        fits: impl Fn(&Partial) -> bool,
+        fits: impl Fn(&OpenPartial) -> bool,
         open: impl FnOnce() -> Result<Partial>,
-    ) -> Result<SharedPartial> {
+    ) -> Result<Arc<OpenPartial>> {
         let mut partials = self.lock();
         if let Some(at) = partials.iter().position(|(opened, _)| opened == path)
             && let Some(found) = partials.remove(at)
-            && fits(&found.1.lock().unwrap_or_else(PoisonError::into_inner))
+            && fits(&found.1)
         {
             let partial = Arc::clone(&found.1);
             partials.push_back(found);
             return Ok(partial);
         }
-        let partial = Arc::new(Mutex::new(open()?));
+        let partial = Arc::new(OpenPartial::new(open()?));
         if partials.len() >= MAX_PARTIALS {
             partials.pop_front();
         }
@@ -82,9 +81,12 @@ impl OpenedPartials {
         Ok(partial)
     }
 
-    /// Closes the partial, which unlocks it once no call is using it.
-    pub(crate) fn close(&self, path: &RelPath) {
-        self.lock().retain(|(opened, _)| opened != path);
+    /// Takes the partial at `path` out, if it is open. Dropped, it is unlocked once no call is using
+    /// it.
+    pub(crate) fn take(&self, path: &RelPath) -> Option<Arc<OpenPartial>> {
+        let mut partials = self.lock();
+        let at = partials.iter().position(|(opened, _)| opened == path)?;
+        partials.remove(at).map(|(_, partial)| partial)
     }
 
     pub(crate) fn close_all(&self) {
@@ -96,7 +98,7 @@ impl OpenedPartials {
         self.lock().iter().any(|(opened, _)| opened == path)
     }
 
-    fn lock(&self) -> MutexGuard<'_, VecDeque<(RelPath, SharedPartial)>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<(RelPath, Arc<OpenPartial>)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

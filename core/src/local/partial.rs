@@ -36,6 +36,10 @@ pub(crate) struct Partial {
     /// Whether nothing but zeros lies where nothing was written.
     fresh: bool,
     sparse: bool,
+    /// The first place that was written to since it was asked for; `u64::MAX` if none was.
+    written: u64,
+    /// What our last write left, by which we see whether anybody else writes to it.
+    left: Option<LocalVersion>,
 }
 
 impl Partial {
@@ -74,6 +78,8 @@ impl Partial {
             writer,
             fresh: created,
             sparse,
+            written: u64::MAX,
+            left: None,
         };
         if !resumed {
             partial.begin(directory, stale, stat.size)?;
@@ -105,6 +111,41 @@ impl Partial {
         self.state.source == target.source && self.state.size == target.size
     }
 
+    /// Its size in bytes, once all of it has arrived.
+    pub(crate) fn size(&self) -> u64 {
+        self.state.size
+    }
+
+    /// Up to where everything has arrived from `start` on; `start` if nothing has.
+    pub(crate) fn arrived_until(&self, start: u64) -> u64 {
+        let mut ranges = self.state.ranges.iter();
+        let around = ranges.find(|range| range.start() <= start && start < range.end());
+        around.map_or(start, ByteRange::end)
+    }
+
+    /// The first place that was written to, by us or by anybody else, since this was asked last;
+    /// `u64::MAX` if nothing was.
+    pub(crate) fn written_since(&mut self) -> Result<u64> {
+        self.look(u64::MAX)?;
+        Ok(std::mem::replace(&mut self.written, u64::MAX))
+    }
+
+    /// Looks at it before something is written at `offset`.
+    pub(crate) fn look(&mut self, offset: u64) -> Result<()> {
+        self.written = self.written.min(offset);
+        let now = self.version()?;
+        if self.left.replace(now).is_some_and(|left| left != now) {
+            // By somebody else, or by a write of ours that failed.
+            self.written = 0;
+        }
+        Ok(())
+    }
+
+    fn version(&self) -> Result<LocalVersion> {
+        let stat = self.file.stat().doing("looking at the partial")?;
+        Ok(LocalVersion::of(&stat))
+    }
+
     /// Its content.
     pub(crate) fn file(&self) -> &Arc<dyn File> {
         &self.file
@@ -118,6 +159,7 @@ impl Partial {
         hash: Option<&HashState>,
     ) -> Result<()> {
         let range = self.range(offset, block.len())?;
+        self.look(offset)?;
         match block {
             Block::Data(data) if self.sparse => self.write_sparse(offset, data)?,
             Block::Data(data) => self.write_data(offset, data)?,
@@ -126,8 +168,9 @@ impl Partial {
         self.arrived(range, hash)
     }
 
-    /// Notes that `range` has arrived by other means.
+    /// Notes that `range` has arrived; before it was written, there was a [`look`](Self::look).
     pub(crate) fn arrived(&mut self, range: ByteRange, hash: Option<&HashState>) -> Result<()> {
+        self.left = Some(self.version()?);
         self.state.ranges.insert(range);
         if let Some(hash) = hash {
             if !hash.is_valid() || hash.position() > self.state.size {

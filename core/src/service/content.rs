@@ -128,8 +128,11 @@ pub struct DiffRequest {
     pub range: ByteRange,
     /// What the other side has.
     pub signature: Signature,
-    /// Whether blocks are looked for only at their own place (for a partial, patched in place).
-    pub in_place: bool,
+    /// Where in the basis the range is expected to begin.
+    pub expected: u64,
+    /// Whether blocks that are not where they are expected are looked for everywhere; not for a
+    /// partial, which is patched in place.
+    pub search: bool,
 }
 
 /// A delta and the hash of what it yields.

@@ -222,7 +222,8 @@ pub(super) fn diff(name: &str) -> DiffRequest {
         size: 0,
         range: nothing(),
         signature: signature(),
-        in_place: false,
+        expected: 0,
+        search: true,
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{LocalOptions, LocalService};
 
 const WRITE: Rights = Rights::NONE.with(Right::Write).with(Right::Replace);
 const NEW: &[u8] = b"something new";
-const OLDER: usize = 5 << 20;
+const OLDER: usize = 20 << 20;
 const SIZE: u64 = (OLDER + NEW.len()) as u64;
 
 fn grant(rights: Rights) -> Grant {
@@ -43,7 +43,7 @@ impl Observer for Withdraws {
 #[rstest]
 #[case::that_may_be_read(WRITE.with(Right::Read), false, 0..1 << 16)]
 #[case::that_may_not_be_read(WRITE, false, SIZE..SIZE + 1)]
-#[case::that_may_be_read_at_first(WRITE.with(Right::Read), true, 1 << 20..SIZE / 2)]
+#[case::that_may_be_read_at_first(WRITE.with(Right::Read), true, 1 << 20..SIZE - (1 << 20))]
 #[tokio::test]
 async fn a_version_is_replaced(
     #[case] rights: Rights,

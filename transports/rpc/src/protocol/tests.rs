@@ -80,7 +80,8 @@ fn calls() -> Vec<Call> {
         size,
         range: range(9),
         signature: signature(),
-        in_place: true,
+        expected: 9,
+        search: true,
     };
     let patch = Patch {
         target: target("a"),

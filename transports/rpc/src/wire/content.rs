@@ -86,7 +86,8 @@ pub(crate) struct DiffRequest {
     pub(crate) size: u64,
     pub(crate) range: Range,
     pub(crate) signature: Signature,
-    pub(crate) in_place: bool,
+    pub(crate) expected: u64,
+    pub(crate) search: bool,
 }
 
 /// A delta and the hash of what it yields.
@@ -307,7 +308,8 @@ impl From<service::DiffRequest> for DiffRequest {
             size: request.size,
             range: request.range.into(),
             signature: request.signature.into(),
-            in_place: request.in_place,
+            expected: request.expected,
+            search: request.search,
         }
     }
 }
@@ -322,7 +324,8 @@ impl TryFrom<DiffRequest> for service::DiffRequest {
             size: size(request.size)?,
             range: request.range.at_most(MAX_DIFF_RANGE)?,
             signature: request.signature.try_into()?,
-            in_place: request.in_place,
+            expected: size(request.expected)?,
+            search: request.search,
         })
     }
 }

@@ -353,14 +353,15 @@ proptest! {
         range in range(MAX_DIFF_RANGE),
         range_hash in range_hash(),
         signature in signature(),
-        in_place: bool,
+        expected in size(),
+        search: bool,
         delta in delta(),
     ) {
         let hash = service::Hash { path: path.clone(), version: version.clone(), size, range };
         arrives::<Hash, _>(hash)?;
         arrives::<RangeHash, _>(range_hash.clone())?;
         arrives::<Signature, _>(signature.clone())?;
-        let request = service::DiffRequest { path, version, size, range, signature, in_place };
+        let request = service::DiffRequest { path, version, size, range, signature, expected, search };
         arrives::<DiffRequest, _>(request)?;
         arrives::<Difference, _>(service::Difference { delta, hash: range_hash })?;
     }

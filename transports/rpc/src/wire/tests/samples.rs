@@ -165,7 +165,8 @@ pub(super) fn diff_request() -> DiffRequest {
         size: 5000,
         range: range(0, 1024),
         signature: signature(),
-        in_place: true,
+        expected: 1024,
+        search: true,
     }
 }
 
