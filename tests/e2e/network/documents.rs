@@ -145,15 +145,17 @@ fn top() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// Every document at the top and in `docs`, by its path from the top.
+/// Every document at the top, in `docs` and in `docs/performance`, by its path from the top.
 fn documents() -> BTreeMap<String, String> {
-    let names = ["", "docs/"].iter().flat_map(|directory| {
-        let entries = fs::read_dir(top().join(directory)).unwrap();
-        entries.map(move |entry| {
-            let name = entry.unwrap().file_name().into_string().unwrap();
-            format!("{directory}{name}")
-        })
-    });
+    let names = ["", "docs/", "docs/performance/"]
+        .iter()
+        .flat_map(|directory| {
+            let entries = fs::read_dir(top().join(directory)).unwrap();
+            entries.map(move |entry| {
+                let name = entry.unwrap().file_name().into_string().unwrap();
+                format!("{directory}{name}")
+            })
+        });
     let documents = names.filter(|name| name.ends_with(".md") && name != OF_ANOTHER);
     documents
         .map(|name| {

@@ -44,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "realize-tls",
         ],
     ),
+    ("realize-bench", &[]),
     ("realize-conformance", &["realize-core", "realize-rpc"]),
     ("realize-test-kit", &["realize-core"]),
 ];
