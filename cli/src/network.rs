@@ -99,6 +99,7 @@ impl<'a> Network<'a> {
             endpoint: endpoint.clone(),
             directory: directory.to_owned(),
             limits: Limits::default(),
+            compress: false,
         })
     }
 }
