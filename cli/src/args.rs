@@ -96,6 +96,9 @@ pub(crate) struct MoveArguments {
     /// rename or fail [default: replace]
     #[arg(long, value_name = "WHAT")]
     pub(crate) on_conflict: Option<String>,
+    /// Compress content on its way from or to a peer: zstd or none [default: none]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) compress: Option<String>,
     /// How often to try again when the connection is lost, unless something got done in between
     /// [default: 10]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]

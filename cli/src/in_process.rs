@@ -57,6 +57,8 @@ pub(crate) async fn through(
         endpoint,
         directory: DIRECTORY.to_owned(),
         limits,
+        // What does not leave this machine is not worth the work.
+        compress: false,
     };
     let client = Client::connect(remote).await?;
     let serving = Serving {

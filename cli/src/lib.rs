@@ -144,6 +144,7 @@ fn move_overrides(overrides: Overrides, command: &MoveArguments) -> Overrides {
             "--on-conflict",
             command.on_conflict.clone(),
         )
+        .text("move.compress", "--compress", command.compress.clone())
         .text("move.progress", "--progress", command.progress.clone())
         .text(
             "move.metrics_listen",

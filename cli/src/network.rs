@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use realize_config::{Config, PeerKey};
+use realize_config::{Compression, Config, PeerKey};
 use realize_core::known_peers::KnownPeers;
 use realize_core::registry::{BuildError, TransportContext, TransportRegistry, TransportTable};
 use realize_core::transport::{PeerId, Transport};
@@ -99,6 +99,7 @@ impl<'a> Network<'a> {
             endpoint: endpoint.clone(),
             directory: directory.to_owned(),
             limits: Limits::default(),
+            compress: self.config.r#move.compress == Compression::Zstd,
         })
     }
 }

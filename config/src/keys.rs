@@ -38,6 +38,7 @@ pub(crate) const KEYS: &[(&[&str], Shape)] = &[
     (&["log", "level"], Shape::Text),
     (&["metrics", "listen"], Shape::Text),
     (&["metrics", "push"], Shape::Text),
+    (&["move", "compress"], Shape::Text),
     (&["move", "destination"], Shape::Text),
     (&["move", "exclude"], Shape::List),
     (&["move", "include"], Shape::List),

@@ -41,5 +41,5 @@ pub use settings::{
     Period, Rates, Throttle,
 };
 pub use text::parse_rate;
-pub use text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
+pub use text::{Compression, Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
 pub use text::{InvalidPushUrl, PushUrl};

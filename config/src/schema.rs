@@ -10,8 +10,8 @@ use realize_core::transport::{Endpoint, PeerId};
 use serde::Deserialize;
 
 use crate::text::{
-    Control, Day, Filter, Glob, ListenAddress, Location, LogFormat, MetricsAddress, Name,
-    OnConflict, Progress, PushText, Rate, Retries, Right, Text, TimeOfDay, TransportName,
+    Compression, Control, Day, Filter, Glob, ListenAddress, Location, LogFormat, MetricsAddress,
+    Name, OnConflict, Progress, PushText, Rate, Retries, Right, Text, TimeOfDay, TransportName,
 };
 
 /// All that can be said. Every key is optional, as another party may say it.
@@ -76,6 +76,7 @@ pub(crate) struct MoveSection {
     pub(crate) min_age: Option<Text<Duration>>,
     pub(crate) max_duration: Option<Text<Duration>>,
     pub(crate) on_conflict: Option<Text<OnConflict>>,
+    pub(crate) compress: Option<Text<Compression>>,
     pub(crate) keep_directories: Option<bool>,
     pub(crate) progress: Option<Text<Progress>>,
     pub(crate) json: Option<bool>,

@@ -11,7 +11,7 @@ use realize_core::transport::{Endpoint, PeerId};
 
 use crate::error::ConfigError;
 use crate::origins::Origins;
-use crate::text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
+use crate::text::{Compression, Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
 
 /// The transport where none is named.
 pub const DEFAULT_TRANSPORT: &str = "tcp";
@@ -163,6 +163,8 @@ pub struct Move {
     pub max_duration: Option<Duration>,
     /// What to do with a file whose name is taken; [`OnConflict::Replace`] by default.
     pub on_conflict: OnConflict,
+    /// How content is compressed on its way between two machines; [`Compression::None`] by default.
+    pub compress: Compression,
     /// Whether directories that the move emptied stay at the source; they do not by default.
     pub keep_directories: bool,
     /// How progress is shown; [`Progress::Auto`] by default.
@@ -194,6 +196,7 @@ impl Default for Move {
             min_age: Duration::ZERO,
             max_duration: None,
             on_conflict: OnConflict::default(),
+            compress: Compression::default(),
             keep_directories: false,
             progress: Progress::default(),
             json: false,

@@ -129,6 +129,18 @@ choice! {
 }
 
 choice! {
+    /// How content is compressed on its way between two machines.
+    #[derive(Default)]
+    Compression {
+        /// Not at all.
+        #[default]
+        None = "none",
+        /// With zstd, where the peer can and it gains something.
+        Zstd = "zstd",
+    }
+}
+
+choice! {
     /// How progress is shown.
     #[derive(Default)]
     Progress {
@@ -359,6 +371,7 @@ mod tests {
 
     #[rstest]
     #[case(OnConflict::NAMES, OnConflict::default().name(), "replace")]
+    #[case(Compression::NAMES, Compression::default().name(), "none")]
     #[case(Progress::NAMES, Progress::default().name(), "auto")]
     #[case(LogFormat::NAMES, LogFormat::default().name(), "human")]
     fn defaults_have_names(#[case] names: &[&str], #[case] default: &str, #[case] expected: &str) {

@@ -1,6 +1,6 @@
 //! A directory of a peer as one end.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use realize_core::counted::ByteCounts;
 use realize_core::entry::{Entry, EntryKind};
@@ -19,6 +19,8 @@ use crate::network::Network;
 pub(crate) struct RemoteEnd {
     remote: Remote,
     within: Option<RelPath>,
+    /// Says that the peer cannot do what was asked for, the first time that it is connected with.
+    refused: Once,
 }
 
 impl RemoteEnd {
@@ -26,6 +28,7 @@ impl RemoteEnd {
         Ok(Self {
             remote: network.remote(&place.peer, &place.directory)?,
             within: place.within,
+            refused: Once::new(),
         })
     }
 
@@ -46,6 +49,15 @@ impl RemoteEnd {
             ..self.remote.clone()
         };
         let client = Arc::new(Client::connect(remote).await?);
+        if self.remote.compress && !client.compresses() {
+            self.refused.call_once(|| {
+                tracing::warn!(
+                    event = "compression.refused",
+                    peer = self.remote.name,
+                    "the peer cannot compress: content travels as it is"
+                );
+            });
+        }
         let service = Arc::clone(&client) as _;
         Ok((client, service))
     }

@@ -34,7 +34,7 @@ fn error_of(content: impl AsRef<[u8]>) -> String {
 
 /// In what is expected below, MOVE stands for the keys of `[move]`, SECTIONS for all at the top.
 fn spelt_out(message: &str) -> String {
-    let keys = "destination, exclude, include, json, keep_directories, max_duration, \
+    let keys = "compress, destination, exclude, include, json, keep_directories, max_duration, \
                 metrics_listen, min_age, on_conflict, progress, receipts, retries, retry_delay, retry_max_delay, source";
     let sections = "directories, identity, listen, log, metrics, move, peers, throttle, \
                     transport, transports";
@@ -200,6 +200,11 @@ fn spelt_out(message: &str) -> String {
     (1, 20, 5),
     "`move.on_conflict`: expected one of replace, keep, rename, fail, found \"kep\"; did you \
      mean `keep`?"
+)]
+#[case::compress(
+    "move.compress = 'zst'",
+    (1, 17, 5),
+    "`move.compress`: expected one of none, zstd, found \"zst\"; did you mean `zstd`?"
 )]
 #[case::progress(
     "move.progress = 'x'",

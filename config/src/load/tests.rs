@@ -84,6 +84,7 @@ const ORDER: &[(&str, [&str; 3])] = &[
     ("log.level", ["warn", "debug", "trace"]),
     ("metrics.listen", ["[::1]:1", "2", ":3"]),
     ("metrics.push", ["http://f", "http://e", "http://a"]),
+    ("move.compress", ["zstd", "none", "zstd"]),
     ("move.destination", ["/f", "/e", "p:a"]),
     ("move.exclude", ["f", "e", "a"]),
     ("move.include", ["f", "e", "a"]),

@@ -42,6 +42,7 @@ impl Resolver<'_> {
             min_age: said.min_age.map_or(default.min_age, value),
             max_duration: said.max_duration.map(value),
             on_conflict: said.on_conflict.map_or(default.on_conflict, value),
+            compress: said.compress.map_or(default.compress, value),
             keep_directories: said.keep_directories.unwrap_or(default.keep_directories),
             progress: said.progress.map_or(default.progress, value),
             json: said.json.unwrap_or(default.json),

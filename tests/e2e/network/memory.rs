@@ -19,13 +19,17 @@ const LIMIT_KIB: u64 = 64 << 10;
 
 /// Moves all from one machine to the other, and holds both programs to the limit.
 fn assert_bounded(machines: &Machines, there: bool) -> Outcome {
+    assert_bounded_with(machines, there, &[])
+}
+
+fn assert_bounded_with(machines: &Machines, there: bool, flags: &[&str]) -> Outcome {
     let daemon = machines.start(EVERYTHING);
     let line = if there {
         ["move", "../source", "nas:inbox"]
     } else {
         ["move", "nas:inbox", "../source"]
     };
-    let moving = machines.cam(line);
+    let moving = machines.cam(line).with(flags);
     let mut running = moving.in_directory(&machines.path("cam")).spawn();
     let status = |pid: u32| format!("/proc/{pid}/status");
     let mut peaks = [status(running.pid()), status(daemon.running.pid())].map(|file| (file, 0));
@@ -59,7 +63,7 @@ fn one_large_file(#[case] there: bool) {
     let mib = setting("REALIZE_TEST_LARGE_MIB", 300);
     let machines = Machines::new();
     let [from, to] = ends(&machines, there);
-    plant_large(&from.join("large"), mib);
+    plant_large(&from.join("large"), mib, bytes(1, 1 << 20));
 
     let outcome = assert_bounded(&machines, there);
 
@@ -67,6 +71,25 @@ fn one_large_file(#[case] there: bool) {
     let size = fs::metadata(to.join("large")).unwrap().len();
     assert_eq!(size, mib << 20, "{outcome}");
     assert_no_partials(&[&from, &to], &outcome);
+}
+
+/// Compressed blocks, of which each half is noise.
+#[rstest]
+#[case::there(true)]
+#[case::back(false)]
+fn one_large_file_that_is_compressed(#[case] there: bool) {
+    let mib = setting("REALIZE_TEST_LARGE_MIB", 300);
+    let machines = Machines::new();
+    let [from, to] = ends(&machines, there);
+    let mut block = bytes(1, 1 << 20);
+    block[1 << 19..].fill(7);
+    plant_large(&from.join("large"), mib, block);
+
+    let outcome = assert_bounded_with(&machines, there, &["--compress", "zstd"]);
+
+    assert_eq!(remains(&from).unwrap(), [""; 0], "{outcome}");
+    let size = fs::metadata(to.join("large")).unwrap().len();
+    assert_eq!(size, mib << 20, "{outcome}");
 }
 
 #[rstest]
@@ -90,9 +113,8 @@ fn many_small_files(#[case] there: bool) {
     assert_eq!(last, (count - 1).to_le_bytes(), "{outcome}");
 }
 
-fn plant_large(path: &Path, mib: u64) {
+fn plant_large(path: &Path, mib: u64, mut block: Vec<u8>) {
     let mut file = File::create(path).unwrap();
-    let mut block = bytes(1, 1 << 20);
     for i in 0..mib {
         block[..8].copy_from_slice(&i.to_le_bytes());
         file.write_all(&block).unwrap();

@@ -4,6 +4,7 @@ mod another;
 mod check;
 mod combinations;
 mod commands;
+mod compressed;
 mod corrupted;
 mod counted;
 mod cut;

@@ -4,6 +4,12 @@
 //! the header, the payload. The header is a message in postcard; the payload is the message's bulk
 //! bytes as they are. A frame of nothing, eight zero bytes, says that its sender is alive.
 //!
+//! Where both ends said in their hellos that they can, a payload may be compressed. The top bit of
+//! its length says so, the other 31 bits are its length as it travels, and behind the two lengths,
+//! so that it is known before memory is taken, stands a third (32 bits, big-endian): its length once
+//! decompressed, which is larger, and within the bound of a payload. The payload is then one frame of
+//! zstd that names the same length.
+//!
 //! Lengths are what a peer says: they are compared with the bounds here before anything is read,
 //! and memory is taken for what has arrived, a step at a time.
 
@@ -27,6 +33,8 @@ const STEP: usize = 256 << 10;
 const POOLED: u64 = MAX_BLOCK / 2;
 /// The length of the two lengths, in bytes.
 pub(crate) const PREFIX: usize = 8;
+/// The bit of a payload's length that says that it is compressed.
+const COMPRESSED: u32 = 1 << 31;
 
 /// A message with its bulk bytes aside.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -43,13 +51,13 @@ impl Frame {
         self.payload.iter().map(Bytes::len).sum()
     }
 
-    /// The two lengths as they travel; `None` if one exceeds its bound.
-    pub(crate) fn prefix(&self) -> Option<[u8; PREFIX]> {
+    /// The lengths of its parts. `decompressed` is the payload's, if that is compressed.
+    pub(crate) fn lengths(&self, decompressed: Option<usize>) -> Lengths {
         Lengths {
             header: self.header.len(),
             payload: self.payload_len(),
+            decompressed,
         }
-        .to_bytes()
     }
 }
 
@@ -58,21 +66,39 @@ impl Frame {
 pub(crate) struct Lengths {
     pub(crate) header: usize,
     pub(crate) payload: usize,
+    /// That of the payload once it is decompressed; `None` where it is not compressed.
+    pub(crate) decompressed: Option<usize>,
 }
 
 impl Lengths {
-    fn to_bytes(self) -> Option<[u8; PREFIX]> {
-        if self.header > MAX_HEADER || self.payload > MAX_PAYLOAD {
+    /// As they travel; `None` if they are not within their bounds.
+    pub(crate) fn to_bytes(self) -> Option<Vec<u8>> {
+        if !self.are_bounded() {
             return None;
         }
-        let header = u64::try_from(self.header).ok()?;
-        let payload = u64::try_from(self.payload).ok()?;
-        Some((header << 32 | payload).to_be_bytes())
+        let number = |len: usize| u32::try_from(len).ok();
+        let mark = self.decompressed.map_or(0, |_| COMPRESSED);
+        let mut bytes = number(self.header)?.to_be_bytes().to_vec();
+        bytes.extend((number(self.payload)? | mark).to_be_bytes());
+        if let Some(decompressed) = self.decompressed {
+            bytes.extend(number(decompressed)?.to_be_bytes());
+        }
+        Some(bytes)
+    }
+
+    fn are_bounded(self) -> bool {
+        let is_smaller = |len| self.payload > 0 && self.payload < len && len <= MAX_PAYLOAD;
+        self.header <= MAX_HEADER
+            && self.payload <= MAX_PAYLOAD
+            && self.decompressed.is_none_or(is_smaller)
     }
 
     /// Reads the lengths of the next frame; `None` at the end of the stream. Errors: `InvalidData`
-    /// if one exceeds its bound.
-    pub(crate) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<Self>> {
+    /// if they are not within their bounds, or the payload is compressed where it may not be.
+    pub(crate) async fn read(
+        stream: &mut (impl AsyncRead + Unpin),
+        may_be_compressed: bool,
+    ) -> io::Result<Option<Self>> {
         let mut prefix = [0; PREFIX];
         let mut filled = 0;
         while let Some(rest) = prefix.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -84,21 +110,42 @@ impl Lengths {
         }
         let [a, b, c, d, e, f, g, h] = prefix;
         let header = u32::from_be_bytes([a, b, c, d]) as usize;
-        let payload = u32::from_be_bytes([e, f, g, h]) as usize;
-        if header > MAX_HEADER || payload > MAX_PAYLOAD {
-            let what = format!("a frame of {header} and {payload} bytes");
+        let mut payload = u32::from_be_bytes([e, f, g, h]);
+        let mut decompressed = None;
+        if may_be_compressed && payload & COMPRESSED != 0 {
+            payload &= !COMPRESSED;
+            decompressed = Some(stream.read_u32().await? as usize);
+        }
+        let lengths = Self {
+            header,
+            payload: payload as usize,
+            decompressed,
+        };
+        if !lengths.are_bounded() {
+            let more = decompressed.map_or_else(String::new, |len| format!(", {len} once whole"));
+            let what = format!("a frame of {header} and {payload} bytes{more}");
             return Err(io::Error::new(io::ErrorKind::InvalidData, what));
         }
-        Ok(Some(Self { header, payload }))
+        Ok(Some(lengths))
     }
 
     /// How many bytes follow.
     pub(crate) fn total(self) -> usize {
         self.header + self.payload
     }
+
+    /// How many bytes the frame has in memory, when its payload is decompressed.
+    pub(crate) fn in_memory(self) -> usize {
+        PREFIX + self.header + self.decompressed.unwrap_or(self.payload)
+    }
 }
 
-/// Reads what follows the lengths.
+/// Whether so many bytes go into a buffer of a whole block.
+pub(crate) fn is_pooled(len: usize) -> bool {
+    (POOLED + 1..=MAX_BLOCK).contains(&(len as u64))
+}
+
+/// Reads what follows the lengths, as it travels.
 pub(crate) async fn read_frame(
     stream: &mut (impl AsyncRead + Unpin),
     lengths: Lengths,
@@ -107,7 +154,7 @@ pub(crate) async fn read_frame(
     let header = read_growing(stream, lengths.header).await?;
     let payload = match lengths.payload {
         0 => Vec::new(),
-        len if (POOLED + 1..=MAX_BLOCK).contains(&(len as u64)) => {
+        len if is_pooled(len) => {
             let mut buffer = buffers.take();
             stream.read_exact(buffer.space(len)).await?;
             vec![buffer.into_bytes(len)]
@@ -147,7 +194,7 @@ mod tests {
     use super::*;
 
     fn encoded(frame: &Frame) -> Vec<u8> {
-        let mut bytes = frame.prefix().unwrap().to_vec();
+        let mut bytes = frame.lengths(None).to_bytes().unwrap();
         bytes.extend_from_slice(&frame.header);
         frame
             .payload
@@ -156,8 +203,13 @@ mod tests {
         bytes
     }
 
+    /// The lengths that these bytes begin with, on a connection with compression, or without.
+    async fn lengths(mut bytes: &[u8], may_be_compressed: bool) -> io::Result<Option<Lengths>> {
+        Lengths::read(&mut bytes, may_be_compressed).await
+    }
+
     async fn decoded(mut bytes: &[u8]) -> io::Result<Option<Frame>> {
-        match Lengths::read(&mut bytes).await? {
+        match Lengths::read(&mut bytes, false).await? {
             None => Ok(None),
             Some(lengths) => read_frame(&mut bytes, lengths, &Buffers::default())
                 .await
@@ -178,6 +230,38 @@ mod tests {
         let bytes = encoded(&frame(2, &[1, 1]));
         assert_eq!(bytes, [0, 0, 0, 2, 0, 0, 0, 2, 0, 1, 0, 0]);
         assert_eq!(encoded(&Frame::default()), [0; 8]);
+    }
+
+    #[tokio::test]
+    async fn a_compressed_payload_is_marked_and_names_its_length() {
+        let lengths = frame(2, &[3]).lengths(Some(0x01_0203));
+        let bytes = lengths.to_bytes().unwrap();
+        assert_eq!(bytes, [0, 0, 0, 2, 0x80, 0, 0, 3, 0, 1, 2, 3]);
+        assert_eq!(self::lengths(&bytes, true).await.unwrap(), Some(lengths));
+        assert_eq!(
+            (lengths.total(), lengths.in_memory()),
+            (5, 8 + 2 + 0x01_0203)
+        );
+        // Others go as ever.
+        let bytes = frame(2, &[3]).lengths(None).to_bytes().unwrap();
+        assert!(self::lengths(&bytes, true).await.unwrap().is_some());
+    }
+
+    #[rstest]
+    #[case::not_agreed(&[0, 0, 0, 2, 0x80, 0, 0, 3, 0, 0, 0, 4], false, io::ErrorKind::InvalidData)]
+    #[case::not_smaller(&[0, 0, 0, 2, 0x80, 0, 0, 3, 0, 0, 0, 3], true, io::ErrorKind::InvalidData)]
+    #[case::nothing(&[0, 0, 0, 0, 0x80, 0, 0, 0, 0, 0, 0, 1], true, io::ErrorKind::InvalidData)]
+    #[case::too_large(&[0, 0, 0, 2, 0x80, 0, 0, 3, 0, 0x80, 0, 1], true, io::ErrorKind::InvalidData)]
+    #[case::absurd(&[0xff; 12], true, io::ErrorKind::InvalidData)]
+    #[case::cut(&[0, 0, 0, 2, 0x80, 0, 0, 3, 0, 0, 0], true, io::ErrorKind::UnexpectedEof)]
+    #[tokio::test]
+    async fn the_length_of_a_compressed_payload_is_bounded(
+        #[case] bytes: &[u8],
+        #[case] may_be_compressed: bool,
+        #[case] expected: io::ErrorKind,
+    ) {
+        let error = lengths(bytes, may_be_compressed).await.unwrap_err();
+        assert_eq!(error.kind(), expected);
     }
 
     #[rstest]
@@ -262,13 +346,28 @@ mod tests {
         fn any_bytes_are_a_frame_or_an_error(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             let _ = runtime.block_on(decoded(&bytes));
+            if let Ok(Some(lengths)) = runtime.block_on(lengths(&bytes, true)) {
+                prop_assert!(lengths.in_memory() <= PREFIX + MAX_HEADER + MAX_PAYLOAD);
+                let bytes = &bytes[..lengths.to_bytes().unwrap().len()];
+                prop_assert_eq!(lengths.to_bytes().unwrap(), bytes);
+            }
         }
     }
 
     #[test]
     fn what_exceeds_its_bound_has_no_lengths() {
-        assert!(frame(MAX_HEADER, &[]).prefix().is_some());
-        assert!(frame(MAX_HEADER + 1, &[]).prefix().is_none());
-        assert!(frame(0, &[MAX_PAYLOAD, 1]).prefix().is_none());
+        let has_lengths = |frame: Frame| frame.lengths(None).to_bytes().is_some();
+        assert!(has_lengths(frame(MAX_HEADER, &[])));
+        assert!(!has_lengths(frame(MAX_HEADER + 1, &[])));
+        assert!(!has_lengths(frame(0, &[MAX_PAYLOAD, 1])));
+        for (len, has) in [
+            (9, false),
+            (10, false),
+            (11, true),
+            (MAX_PAYLOAD + 1, false),
+        ] {
+            let lengths = frame(0, &[10]).lengths(Some(len)).to_bytes();
+            assert_eq!(lengths.is_some(), has, "{len}");
+        }
     }
 }

@@ -30,6 +30,11 @@ const MAX_TEXT: usize = 256;
 /// How many texts a server says at most of what a peer may do.
 pub const MAX_GRANTS: usize = 64;
 
+/// The feature of compressing payloads with zstd, as `frame` says.
+pub(crate) const ZSTD: u64 = 1;
+/// What this program can do beyond its version.
+pub(crate) const FEATURES: u64 = ZSTD;
+
 /// A random name for all lanes of one client of one directory.
 pub(crate) type SessionId = [u8; 16];
 
@@ -40,7 +45,8 @@ pub(crate) struct ClientHello {
     pub(crate) session: SessionId,
     /// Whether it opens the session; otherwise the session must be there.
     pub(crate) first: bool,
-    /// What the client can do beyond its version, a bit each; none yet.
+    /// What the client can do beyond its version, and wants to, a bit each. What both ends name is
+    /// done.
     pub(crate) features: u64,
     /// The program and its version, for logs.
     pub(crate) program: String,
@@ -55,7 +61,7 @@ pub(crate) struct ClientHello {
 /// What a server answers.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct ServerHello {
-    /// What the server can do beyond its version, a bit each; none yet.
+    /// What the server can do beyond its version, a bit each.
     pub(crate) features: u64,
     /// The program and its version, for logs.
     pub(crate) program: String,
@@ -83,6 +89,14 @@ pub(crate) enum Granted {
     Limits(InForce),
 }
 
+/// What a server answers a client that it lets in.
+#[derive(Debug)]
+pub(crate) struct Greeted {
+    pub(crate) granted: Granted,
+    /// What both ends named of what can be done beyond the version.
+    pub(crate) features: u64,
+}
+
 impl ClientHello {
     fn is_bounded(&self) -> bool {
         self.program.len() <= MAX_TEXT && self.directory.len() <= MAX_TEXT
@@ -106,7 +120,8 @@ pub(crate) fn program() -> String {
     concat!("realize ", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-/// Says hello as a client; answers what the server lets it have. Cancel safe as the stream is given up with it.
+/// Says hello as a client; answers what the server lets it have, and can do. Cancel safe as the
+/// stream is given up with it.
 ///
 /// # Errors
 /// What the server gave as a reason; `Protocol` where no realize, or another version, is there;
@@ -114,7 +129,7 @@ pub(crate) fn program() -> String {
 pub(crate) async fn greet(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     hello: &ClientHello,
-) -> Result<Granted> {
+) -> Result<Greeted> {
     // A peer that refuses this machine may be gone before it could be written to: what it said
     // before it went is the better reason.
     let sent = send(stream, hello).await;
@@ -130,14 +145,18 @@ pub(crate) async fn greet(
     if !answer.is_bounded() {
         return Err(protocol("the answer to hello is longer than it may be"));
     }
-    match answer.outcome {
-        Outcome::Welcome(grants) => Ok(Granted::Rights(grants.0)),
-        Outcome::Limits(limits) => Ok(Granted::Limits(limits)),
+    let granted = match answer.outcome {
+        Outcome::Welcome(grants) => Granted::Rights(grants.0),
+        Outcome::Limits(limits) => Granted::Limits(limits),
         Outcome::Refused(error) => {
             let unreadable = |violation| protocol("a refusal that is none").because(violation);
-            Err(Error::try_from(error).unwrap_or_else(unreadable))
+            return Err(Error::try_from(error).unwrap_or_else(unreadable));
         }
-    }
+    };
+    Ok(Greeted {
+        granted,
+        features: hello.features & answer.features,
+    })
 }
 
 /// Hears what a client says first.
@@ -157,23 +176,24 @@ pub(crate) async fn listen(
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             let other = error.clone().with_kind(ErrorKind::Protocol);
             // It closes whatever becomes of this.
-            let _ = answer(stream, Err(other.clone())).await;
+            let _ = answer(stream, FEATURES, Err(other.clone())).await;
             Err(other)
         }
         Err(error) => Err(error),
     }
 }
 
-/// Answers a client's hello.
+/// Answers a client's hello. `features` is what the server can do beyond its version.
 ///
 /// # Errors
 /// The stream's.
 pub(crate) async fn answer(
     stream: &mut (impl AsyncWrite + Unpin),
+    features: u64,
     outcome: Result<Granted>,
 ) -> io::Result<()> {
     let hello = ServerHello {
-        features: 0,
+        features,
         program: program(),
         outcome: match outcome {
             Ok(Granted::Rights(grants)) => Outcome::Welcome(Bounded(grants)),

@@ -6,12 +6,14 @@
 //! between tarpc makes calls and answers of the service's operations (`protocol`), which travel as
 //! messages of a format of their own (`wire`) in frames that carry bulk bytes as they are
 //! (`frame`), after a hello that tells versions apart (`hello`). A connection is kept and watched
-//! by two tasks (`link`), and goes as fast as its `limits` allow.
+//! by two tasks (`link`), and goes as fast as its `limits` allow. Where both ends can, bulk bytes
+//! are compressed on their way (`compression`).
 //!
 //! Nothing in here knows which transport it is, or what a directory is made of.
 
 mod budget;
 mod client;
+mod compression;
 mod frame;
 mod hello;
 mod limits;

@@ -1,5 +1,7 @@
 //! One connection as two queues of frames, with a task that reads and one that writes.
 //!
+//! On a connection whose payloads are compressed a third task does that, ahead of the writer.
+//!
 //! The writer sends what is urgent before what is bulky, and a frame of nothing when it has sent
 //! nothing for [`KEEP_ALIVE`]. The reader takes an end that has been silent for [`SILENCE`] for
 //! gone. So either end learns that the other has vanished, however long an operation takes.
@@ -22,8 +24,13 @@ use tokio::time::{Instant, Sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
+use crate::compression::Compression;
 use crate::frame::{Frame, Lengths, PREFIX, read_frame};
 use crate::hello::network;
+
+mod compressor;
+
+use compressor::Compressor;
 
 /// After so long without a frame to send, one of nothing is sent.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
@@ -44,7 +51,9 @@ const READ_AHEAD: usize = 32 << 10;
 #[derive(Debug)]
 pub(crate) struct Outgoing {
     pub(crate) frame: Frame,
-    pub(crate) _share: Option<OwnedSemaphorePermit>,
+    /// The length of the payload before it was compressed; `None` where it was not.
+    pub(crate) decompressed: Option<usize>,
+    pub(crate) share: Option<OwnedSemaphorePermit>,
 }
 
 /// A frame that came in, with its share of the memory.
@@ -141,22 +150,25 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Starts the two tasks on `stream`, which tell `state` what they see. Frames that come in take
-    /// their share of `budget`.
+    /// Starts the tasks on `stream`, which tell `state` what they see. Frames that come in take
+    /// their share of `budget`. With a `compression` payloads are compressed, either way: both ends
+    /// must have agreed on it.
     pub(crate) fn start(
         stream: Box<dyn Duplex>,
         state: Arc<State>,
         budget: Option<Budget>,
         buffers: Buffers,
+        compression: Option<Compression>,
     ) -> Self {
         let (read, write) = tokio::io::split(stream);
         let (urgent, next_urgent) = mpsc::channel(OUTGOING);
-        let (bulky, next_bulky) = mpsc::channel(OUTGOING);
+        let (bulky, mut next_bulky) = mpsc::channel(OUTGOING);
         let (arrived, incoming) = mpsc::channel(INCOMING);
         let reader = Reader {
             stream: BufReader::with_capacity(READ_AHEAD, Heard::new(read, Arc::clone(&state))),
             budget,
             buffers,
+            compression: compression.clone(),
             arrived,
         };
         let reading = Arc::clone(&state);
@@ -171,6 +183,9 @@ impl Link {
                 reading.fail(error);
             }
         });
+        if let Some(compression) = compression {
+            next_bulky = Compressor::start(compression, next_bulky, &state);
+        }
         let writer = Writer {
             stream: write,
             state: Arc::clone(&state),
@@ -203,25 +218,34 @@ struct Reader {
     stream: BufReader<Heard>,
     budget: Option<Budget>,
     buffers: Buffers,
+    compression: Option<Compression>,
     arrived: mpsc::Sender<Incoming>,
 }
 
 impl Reader {
     async fn run(mut self, state: &State) -> Result<()> {
         let failed = |error: io::Error| network(&error);
-        while let Some(lengths) = Lengths::read(&mut self.stream).await.map_err(failed)? {
+        let may_be_compressed = self.compression.is_some();
+        loop {
+            let lengths = Lengths::read(&mut self.stream, may_be_compressed).await;
+            let Some(lengths) = lengths.map_err(failed)? else {
+                break;
+            };
             if lengths.total() == 0 {
                 continue;
             }
             let share = match &self.budget {
-                Some(budget) => Some(budget.take(PREFIX + lengths.total()).await?),
+                Some(budget) => Some(budget.take(lengths.in_memory()).await?),
                 None => None,
             };
             self.stream.get_mut().within = true;
             let frame = read_frame(&mut self.stream, lengths, &self.buffers);
-            let frame = frame.await.map_err(failed)?;
+            let mut frame = frame.await.map_err(failed)?;
             self.stream.get_mut().within = false;
             state.mark(&state.moved);
+            if let (Some(compression), Some(len)) = (&self.compression, lengths.decompressed) {
+                frame = compression.decompress(frame, len).await.map_err(failed)?;
+            }
             if self.arrived.send(Incoming { frame, share }).await.is_err() {
                 // Nobody looks at what comes any more: the connection is closing.
                 return Ok(());
@@ -270,7 +294,8 @@ impl Writer {
                 self.write(&mut gathered).await?;
                 return within(CLOSING, self.stream.shutdown()).await;
             };
-            let prefix = next.frame.prefix().ok_or(io::ErrorKind::InvalidData)?;
+            let lengths = next.frame.lengths(next.decompressed).to_bytes();
+            let prefix = lengths.ok_or(io::ErrorKind::InvalidData)?;
             gathered.extend_from_slice(&prefix);
             for part in std::iter::once(&next.frame.header).chain(&next.frame.payload) {
                 self.gather(&mut gathered, part).await?;
@@ -281,15 +306,16 @@ impl Writer {
     /// The next frame, if one is there: an urgent one first.
     fn ready(&mut self) -> Next {
         use mpsc::error::TryRecvError::Disconnected;
-        match self.urgent.try_recv() {
+        let urgent = match self.urgent.try_recv() {
             Ok(next) => return Next::Frame(next),
-            // The two queues close together.
-            Err(Disconnected) => {
-                return self.bulky.try_recv().map_or(Next::Closed, Next::Frame);
-            }
-            Err(_) => {}
+            Err(none) => none,
+        };
+        match self.bulky.try_recv() {
+            Ok(next) => Next::Frame(next),
+            // What is compressed comes after the urgent queue has closed.
+            Err(Disconnected) if urgent == Disconnected => Next::Closed,
+            Err(_) => Next::Nothing,
         }
-        self.bulky.try_recv().map_or(Next::Nothing, Next::Frame)
     }
 
     async fn wait(&mut self) -> Option<Outgoing> {

@@ -69,7 +69,8 @@ impl Out {
         };
         let outgoing = Outgoing {
             frame,
-            _share: share,
+            decompressed: None,
+            share,
         };
         queue.send_item(outgoing).map_err(|_| closed(&self.state))
     }

@@ -131,6 +131,7 @@ async fn connect(transport: &Arc<Counted>, directory: &str) -> Result<Client> {
         endpoint: Endpoint::new("nas").unwrap(),
         directory: directory.to_owned(),
         limits: Limits::default(),
+        compress: false,
     })
     .await
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::settings::{
     Directory, Identity, Listen, Log, Metrics, Move, Peer, PeerKey, Period, Rates, Throttle,
 };
-use crate::text::{Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
+use crate::text::{Compression, Day, Days, LogFormat, OnConflict, Progress, Right, TimeOfDay};
 use realize_core::transport::{Endpoint, PeerId};
 use std::collections::BTreeMap;
 use std::num::NonZeroU64;
@@ -38,6 +38,7 @@ const EVERY_KEY: &str = r#"
     min_age = "5m"
     max_duration = "6h 30m"
     on_conflict = "rename"
+    compress = "zstd"
     keep_directories = true
     progress = "plain"
     json = true
@@ -129,6 +130,7 @@ fn every_key() -> Config {
             min_age: Duration::from_secs(300),
             max_duration: Some(Duration::from_secs(23_400)),
             on_conflict: OnConflict::Rename,
+            compress: Compression::Zstd,
             keep_directories: true,
             progress: Progress::Plain,
             json: true,
@@ -174,6 +176,7 @@ const TYPED: &[(&str, &str)] = &[
     ("log.level", "info,realize_core=debug"),
     ("metrics.listen", "127.0.0.1:9772"),
     ("metrics.push", "http://monitor:9091/x"),
+    ("move.compress", "zstd"),
     ("move.destination", "cam:inbox"),
     ("move.exclude", "*.tmp"),
     ("move.include", "*.mkv, *.{jpg,png}"),

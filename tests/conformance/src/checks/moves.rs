@@ -110,6 +110,7 @@ pub(super) async fn carry(
         endpoint: at.clone(),
         directory: DIRECTORY.to_owned(),
         limits: Limits::default(),
+        compress: false,
     });
     let client = Arc::new(client.await.during("connecting")?);
     let local = LocalService::open(here, LocalOptions::default()).during("opening a directory")?;

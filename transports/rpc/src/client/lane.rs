@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
+use crate::compression::Compression;
 use crate::link::{Link, OUTGOING, State};
 use crate::protocol::RealizeServiceClient;
 use crate::queues::{ClientQueues, MAX_CALLS};
@@ -37,10 +38,15 @@ pub(super) enum Called<T> {
 }
 
 impl Lane {
-    /// Speaks over `stream`, on which hello has been said. The task ends when the connection does.
-    pub(super) fn start(stream: Box<dyn Duplex>, buffers: Buffers) -> (Self, JoinHandle<()>) {
+    /// Speaks over `stream`, on which hello has been said, and a `compression` agreed on if there is
+    /// one. The task ends when the connection does.
+    pub(super) fn start(
+        stream: Box<dyn Duplex>,
+        buffers: Buffers,
+        compression: Option<Compression>,
+    ) -> (Self, JoinHandle<()>) {
         let state = Arc::new(State::default());
-        let link = Link::start(stream, Arc::clone(&state), None, buffers);
+        let link = Link::start(stream, Arc::clone(&state), None, buffers, compression);
         let queues = ClientQueues::new(link.sender, link.incoming, Arc::clone(&state));
         let mut config = tarpc::client::Config::default();
         config.max_in_flight_requests = CALLS;

@@ -19,7 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::hello::{self, ClientHello, Granted, SessionId};
+use crate::compression::Compression;
+use crate::hello::{self, ClientHello, Granted, Greeted, SessionId};
 use crate::limits::{InForce, LimitChange, Limits, Passed};
 use crate::protocol::RealizeServiceClient;
 use crate::wire::Violation;
@@ -56,6 +57,8 @@ pub struct Remote {
     pub directory: String,
     /// How fast the connections with it go; all lanes share them.
     pub limits: Limits,
+    /// Whether content is compressed on its way, in either direction, if the peer can do that.
+    pub compress: bool,
 }
 
 /// What a call weighs.
@@ -72,6 +75,7 @@ enum Kind {
 pub struct Client {
     lanes: Arc<Lanes>,
     grants: Vec<String>,
+    compresses: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +84,7 @@ struct Lanes {
     session: SessionId,
     wanted: NonZeroUsize,
     buffers: Buffers,
+    compression: Compression,
     alive: RwLock<Vec<Arc<Lane>>>,
     /// Set once, when the last lane has ended.
     over: Mutex<Option<Error>>,
@@ -106,11 +111,13 @@ impl Client {
             Error::new(ErrorKind::Io, "asking the system for random bytes").because(error)
         })?;
         let wanted = remote.transport.lanes().min(BOUND);
+        let buffers = Buffers::default();
         let lanes = Arc::new(Lanes {
             remote,
             session,
             wanted,
-            buffers: Buffers::default(),
+            compression: Compression::new(buffers.clone()),
+            buffers,
             alive: RwLock::default(),
             over: Mutex::default(),
             tasks: Mutex::default(),
@@ -118,8 +125,12 @@ impl Client {
             peer_rate: AtomicU64::new(0),
             closing: CancellationToken::new(),
         });
-        let grants = lanes.dial(true).await?;
-        Ok(Self { lanes, grants })
+        let (grants, compresses) = lanes.dial(true).await?;
+        Ok(Self {
+            lanes,
+            grants,
+            compresses,
+        })
     }
 
     /// Asks a peer what this machine may do there, in which directory; the remote's own is of no
@@ -149,8 +160,8 @@ impl Client {
 
     async fn ask_for(remote: &Remote, limits: Option<LimitChange>) -> Result<Granted> {
         let asking = async {
-            let (_, granted) = greet(remote, SessionId::default(), true, "", limits).await?;
-            Ok(granted)
+            let (_, greeted) = greet(remote, SessionId::default(), true, "", limits).await?;
+            Ok(greeted.granted)
         };
         within_time(remote, asking).await
     }
@@ -158,6 +169,11 @@ impl Client {
     /// What the peer lets this machine do in the directory, in its words: `list`, `read`, ...
     pub fn grants(&self) -> &[String] {
         &self.grants
+    }
+
+    /// Whether content is compressed on its way: it is where that was wanted and the peer can.
+    pub fn compresses(&self) -> bool {
+        self.compresses
     }
 
     /// Closes the connections in order: what was asked has been answered, and the peer sees that it
@@ -245,26 +261,28 @@ const BOUND: NonZeroUsize = match NonZeroUsize::new(MAX_LANES) {
 };
 
 impl Lanes {
-    /// Makes a lane; answers what the peer grants.
-    async fn dial(self: &Arc<Self>, first: bool) -> Result<Vec<String>> {
+    /// Makes a lane; answers what the peer grants, and whether payloads are compressed on it.
+    async fn dial(self: &Arc<Self>, first: bool) -> Result<(Vec<String>, bool)> {
         let directory = &self.remote.directory;
         let greeted = greet(&self.remote, self.session, first, directory, None);
-        let (connection, granted) = within_time(&self.remote, greeted).await?;
-        let Granted::Rights(grants) = granted else {
+        let (connection, greeted) = within_time(&self.remote, greeted).await?;
+        let Granted::Rights(grants) = greeted.granted else {
             return Err(unasked());
         };
+        let compresses = greeted.features & hello::ZSTD != 0;
         let mut alive = self.alive.write().unwrap_or_else(PoisonError::into_inner);
         // The end of the last lane was the end of the client.
         if !first && !alive.iter().any(|lane| lane.is_alive()) {
             return Err(Error::new(ErrorKind::Network, "the connection is closed"));
         }
-        let (lane, task) = Lane::start(connection.stream, self.buffers.clone());
+        let compression = compresses.then(|| self.compression.clone());
+        let (lane, task) = Lane::start(connection.stream, self.buffers.clone(), compression);
         alive.push(Arc::new(lane));
         drop(alive);
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
-        Ok(grants)
+        Ok((grants, compresses))
     }
 
     /// The same error, with the peer's name.
@@ -335,7 +353,7 @@ async fn greet(
     first: bool,
     directory: &str,
     limits: Option<LimitChange>,
-) -> Result<(Connection, Granted)> {
+) -> Result<(Connection, Greeted)> {
     let dialled = remote.transport.dial(&remote.endpoint, &remote.peer).await;
     let mut connection = dialled.map_err(dialling)?;
     let passed = Passed::default();
@@ -344,13 +362,13 @@ async fn greet(
     let hello = ClientHello {
         session,
         first,
-        features: 0,
+        features: if remote.compress { hello::ZSTD } else { 0 },
         program: hello::program(),
         directory: directory.to_owned(),
         limits,
     };
-    let granted = hello::greet(&mut connection.stream, &hello).await?;
-    Ok((connection, granted))
+    let greeted = hello::greet(&mut connection.stream, &hello).await?;
+    Ok((connection, greeted))
 }
 
 /// Bounds the time that connecting takes, and says in its errors to whom.

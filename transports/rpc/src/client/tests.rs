@@ -18,6 +18,7 @@ use crate::tests::doubles::{
     self, Doubles, LONG, Served, Wire, bytes, list, path, put_of, read_of, version,
 };
 
+mod compressed;
 mod hostile;
 mod lanes;
 
@@ -48,9 +49,17 @@ async fn both(lanes: usize) -> Both {
 
 /// The next connection that a client makes, with the client's hello answered.
 async fn welcome(dialled: &mut UnboundedReceiver<DuplexStream>) -> DuplexStream {
+    welcome_with(dialled, hello::FEATURES).await
+}
+
+/// The same, by a server of these features.
+async fn welcome_with(
+    dialled: &mut UnboundedReceiver<DuplexStream>,
+    features: u64,
+) -> DuplexStream {
     let mut far = dialled.recv().await.unwrap();
     hello::listen(&mut far).await.unwrap();
-    hello::answer(&mut far, Ok(hello::Granted::Rights(Vec::new())))
+    hello::answer(&mut far, features, Ok(hello::Granted::Rights(Vec::new())))
         .await
         .unwrap();
     far

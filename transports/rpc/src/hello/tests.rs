@@ -52,6 +52,7 @@ async fn greeted(bytes: &[u8]) -> Result<Granted> {
     tokio::time::timeout(LONG, greet(&mut near, &hello()))
         .await
         .unwrap()
+        .map(|greeted| greeted.granted)
 }
 
 fn welcome(grants: Vec<String>) -> ServerHello {
@@ -112,13 +113,15 @@ async fn both_ends_understand_each_other() {
     let server = async {
         let heard = listen(&mut far).await.unwrap();
         assert_eq!(heard, hello());
-        answer(&mut far, Ok(Granted::Rights(vec!["list".to_owned()])))
-            .await
-            .unwrap();
+        let rights = Granted::Rights(vec!["list".to_owned()]);
+        answer(&mut far, 6, Ok(rights)).await.unwrap();
     };
     let said = hello();
-    let (grants, ()) = tokio::join!(greet(&mut near, &said), server);
-    assert_eq!(grants.unwrap(), Granted::Rights(vec!["list".to_owned()]));
+    let (greeted, ()) = tokio::join!(greet(&mut near, &said), server);
+    let greeted = greeted.unwrap();
+    assert_eq!(greeted.granted, Granted::Rights(vec!["list".to_owned()]));
+    // What only one of them can is not done.
+    assert_eq!(greeted.features, 3 & 6);
 }
 
 #[tokio::test]
@@ -127,7 +130,7 @@ async fn a_refusal_arrives_with_its_kind_its_text_and_its_cause() {
     let server = async {
         listen(&mut far).await.unwrap();
         let refusal = Error::new(ErrorKind::Denied, "opening").because(io::Error::other("locked"));
-        answer(&mut far, Err(refusal)).await.unwrap();
+        answer(&mut far, FEATURES, Err(refusal)).await.unwrap();
     };
     let said = hello();
     let (refused, ()) = tokio::join!(greet(&mut near, &said), server);
@@ -247,7 +250,7 @@ async fn the_texts_of_a_server_are_bounded(
 #[tokio::test]
 async fn what_a_peer_said_before_it_went_is_the_reason() {
     let (mut near, mut far) = duplex(1024);
-    answer(&mut far, Err(Error::new(ErrorKind::Busy, "full")))
+    answer(&mut far, 0, Err(Error::new(ErrorKind::Busy, "full")))
         .await
         .unwrap();
     drop(far);

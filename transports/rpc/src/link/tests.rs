@@ -6,6 +6,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use super::*;
 use crate::tests::doubles::{LONG, bytes, read, write};
 
+mod compressed;
+
 struct Ends {
     link: Link,
     state: Arc<State>,
@@ -13,10 +15,20 @@ struct Ends {
 }
 
 fn ends(buffer: usize, budget: Option<Budget>) -> Ends {
+    ends_with(buffer, budget, None)
+}
+
+fn ends_with(buffer: usize, budget: Option<Budget>, compression: Option<Compression>) -> Ends {
     let (near, far) = duplex(buffer);
     let state = Arc::new(State::default());
     let buffers = Buffers::default();
-    let link = Link::start(Box::new(near), Arc::clone(&state), budget, buffers);
+    let link = Link::start(
+        Box::new(near),
+        Arc::clone(&state),
+        budget,
+        buffers,
+        compression,
+    );
     Ends { link, state, far }
 }
 
@@ -30,7 +42,8 @@ fn frame(header: &'static [u8], payload: usize) -> Frame {
 fn outgoing(frame: Frame) -> Outgoing {
     Outgoing {
         frame,
-        _share: None,
+        decompressed: None,
+        share: None,
     }
 }
 
@@ -152,7 +165,7 @@ async fn urgent_frames_go_before_bulky_ones_at_a_frames_end() {
     ends.far.read_to_end(&mut all).await.unwrap();
     let mut all = all.as_slice();
     let mut order = Vec::new();
-    while let Some(lengths) = Lengths::read(&mut all).await.unwrap() {
+    while let Some(lengths) = Lengths::read(&mut all, false).await.unwrap() {
         let frame = read_frame(&mut all, lengths, &Buffers::default()).await;
         order.push(frame.unwrap().header);
     }
@@ -223,7 +236,8 @@ async fn a_share_is_given_back_when_its_frame_is_written() {
     let mut ends = ends(64, None);
     let sent = Outgoing {
         frame: frame(b"x", 200_000),
-        _share: Some(budget.take(10 << 10).await.unwrap()),
+        decompressed: None,
+        share: Some(budget.take(10 << 10).await.unwrap()),
     };
     let len = bytes(&sent.frame).len();
     ends.link.sender.bulky.send(sent).await.unwrap();
@@ -244,7 +258,8 @@ async fn shares_are_given_back_when_the_connection_breaks() {
     for _ in 0..5 {
         let sent = Outgoing {
             frame: frame(b"x", 200_000),
-            _share: Some(budget.take(2 << 10).await.unwrap()),
+            decompressed: None,
+            share: Some(budget.take(2 << 10).await.unwrap()),
         };
         ends.link.sender.bulky.send(sent).await.unwrap();
     }

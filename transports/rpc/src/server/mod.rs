@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 
 use crate::budget::Budgets;
+use crate::compression::Compression;
 use crate::hello::{self, ClientHello, Granted};
 use crate::limits::{InForce, LimitChange, Limits, Passed};
 use crate::link::{Link, State};
@@ -73,16 +74,19 @@ pub struct Server {
     directories: Arc<dyn Directories>,
     sessions: Arc<Sessions>,
     buffers: Buffers,
+    compression: Compression,
     drain: CancellationToken,
 }
 
 impl Server {
     /// A server of `directories`.
     pub fn new(directories: Arc<dyn Directories>) -> Self {
+        let buffers = Buffers::default();
         Self {
             directories,
             sessions: Arc::default(),
-            buffers: Buffers::default(),
+            compression: Compression::new(buffers.clone()),
+            buffers,
             drain: CancellationToken::new(),
         }
     }
@@ -115,30 +119,33 @@ impl Server {
             Err(Error::new(ErrorKind::Timeout, what))
         });
         match welcomed? {
-            Some(entered) => {
+            Some((entered, compression)) => {
                 passed.add(&entered.session.limits);
                 let span = info_span!("directory", directory = entered.session.directory);
-                self.work(&entered, stream).instrument(span).await
+                let working = self.work(&entered, stream, compression);
+                working.instrument(span).await
             }
             None => Ok(()),
         }
     }
 
-    /// Hears a client's hello, lets it into its session, and answers. There is none for a client
-    /// that only asks what it may do.
+    /// Hears a client's hello, lets it into its session, and answers; with the session comes what
+    /// was agreed on to compress payloads, if it was. There is none for a client that only asks what
+    /// it may do.
     async fn welcome(
         &self,
         peer: &PeerId,
         stream: &mut Box<dyn Duplex>,
         state: &Arc<State>,
-    ) -> Result<Option<Entered<'_>>> {
+    ) -> Result<Option<(Entered<'_>, Option<Compression>)>> {
         let hello = hello::listen(stream).await?;
+        let agreed = hello.features & hello::FEATURES;
         if hello.directory.is_empty() {
             let answer = match hello.limits {
                 None => Ok(Granted::Rights(self.directories.overview(peer))),
                 Some(change) => self.directories.limits(peer, change).map(Granted::Limits),
             };
-            let sent = hello::answer(stream, answer).await;
+            let sent = hello::answer(stream, hello::FEATURES, answer).await;
             return sent.map(|()| None).map_err(|error| hello::network(&error));
         }
         let entered = if hello.first {
@@ -151,10 +158,14 @@ impl Server {
             Ok(entered) => Ok(Granted::Rights(entered.session.grants.clone())),
             Err(error) => Err(error.clone()),
         };
-        let sent = hello::answer(stream, outcome).await;
+        let sent = hello::answer(stream, hello::FEATURES, outcome).await;
         let entered = entered?;
         sent.map_err(|error| hello::network(&error))?;
-        Ok(Some(entered))
+        let compresses = agreed & hello::ZSTD != 0;
+        Ok(Some((
+            entered,
+            compresses.then(|| self.compression.clone()),
+        )))
     }
 
     /// Opens a directory for a session. Where peers were [cut](Self::cut) meanwhile it is opened
@@ -178,11 +189,22 @@ impl Server {
         }
     }
 
-    async fn work(&self, entered: &Entered<'_>, stream: Box<dyn Duplex>) -> Result<()> {
+    async fn work(
+        &self,
+        entered: &Entered<'_>,
+        stream: Box<dyn Duplex>,
+        compression: Option<Compression>,
+    ) -> Result<()> {
         let (session, state) = (&entered.session, &entered.state);
         let Budgets { requests, answers } = session.budgets.clone();
         let buffers = self.buffers.clone();
-        let link = Link::start(stream, Arc::clone(state), Some(requests), buffers);
+        let link = Link::start(
+            stream,
+            Arc::clone(state),
+            Some(requests),
+            buffers,
+            compression,
+        );
         let queues = ServerQueues::new(link.sender, link.incoming, Arc::clone(state), answers);
         let config = tarpc::server::Config {
             pending_response_buffer: MAX_CALLS,

@@ -19,6 +19,7 @@ use crate::tests::doubles::{
 use crate::wire::Each;
 
 mod claims;
+mod compressed;
 mod hostile;
 mod memory;
 
@@ -96,9 +97,9 @@ async fn who_only_asks_is_answered_and_opens_nothing() {
         directory: String::new(),
         limits: None,
     };
-    let grants = hello::greet(&mut raw.stream, &hello).await.unwrap();
+    let greeted = hello::greet(&mut raw.stream, &hello).await.unwrap();
     assert_eq!(
-        grants,
+        greeted.granted,
         hello::Granted::Rights(vec!["all: everything".to_owned()])
     );
     assert!(end(serving).await.is_ok());

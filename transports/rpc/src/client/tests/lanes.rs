@@ -184,7 +184,7 @@ async fn the_end_of_the_last_lane_is_the_end_though_another_is_being_made() {
         drop(far);
         tokio::time::sleep(Duration::from_secs(1)).await;
         // It is welcome, but late.
-        let _ = hello::answer(&mut second, Ok(hello::Granted::Rights(Vec::new()))).await;
+        let _ = hello::answer(&mut second, 0, Ok(hello::Granted::Rights(Vec::new()))).await;
         second
     };
     let (error, mut second) = tokio::join!(call, ending);

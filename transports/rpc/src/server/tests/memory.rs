@@ -79,7 +79,7 @@ async fn requests_that_fill_the_memory_are_answered_all_the_same() {
             let reading = async {
                 let mut answered = 0;
                 while answered < 16 {
-                    let lengths = crate::frame::Lengths::read(&mut read)
+                    let lengths = crate::frame::Lengths::read(&mut read, false)
                         .await
                         .unwrap()
                         .unwrap();

@@ -49,7 +49,7 @@ pub(crate) fn cancel(request_id: u64) -> Frame {
 
 /// A frame's bytes.
 pub(crate) fn bytes(frame: &Frame) -> Vec<u8> {
-    let mut bytes = frame.prefix().unwrap().to_vec();
+    let mut bytes = frame.lengths(None).to_bytes().unwrap();
     bytes.extend_from_slice(&frame.header);
     frame
         .payload
@@ -66,7 +66,7 @@ pub(crate) async fn write(stream: &mut DuplexStream, frame: &Frame) {
 /// The next frame of something; `None` at the end of the stream, however it ends.
 pub(crate) async fn read(stream: &mut DuplexStream) -> Option<Frame> {
     loop {
-        let lengths = Lengths::read(stream).await.ok()??;
+        let lengths = Lengths::read(stream, false).await.ok()??;
         if lengths.total() > 0 {
             return read_frame(stream, lengths, &Buffers::default()).await.ok();
         }

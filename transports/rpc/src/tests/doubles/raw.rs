@@ -41,7 +41,7 @@ impl Raw {
             directory: "inbox".to_owned(),
             limits: None,
         };
-        match hello::greet(&mut self.stream, &hello).await? {
+        match hello::greet(&mut self.stream, &hello).await?.granted {
             Granted::Rights(rights) => Ok(rights),
             Granted::Limits(_) => panic!("nobody asked for limits"),
         }

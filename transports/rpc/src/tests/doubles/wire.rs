@@ -71,6 +71,7 @@ impl Wire {
             endpoint: Endpoint::new("there").unwrap(),
             directory: "inbox".to_owned(),
             limits: Limits::default(),
+            compress: false,
         }
     }
 

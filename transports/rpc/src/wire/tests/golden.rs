@@ -106,7 +106,7 @@ fn the_bytes_of_signature_request() {
 fn the_bytes_of_diff_request() {
     holds::<DiffRequest, _>(
         samples::diff_request(),
-        "03612f62020708882700800800e807800402ac02 16*16 ac02 16*16 01",
+        "03612f62020708882700800800e807800402ac02 16*16 ac02 16*16 800801",
         "",
     );
 }
