@@ -117,6 +117,17 @@ impl Run {
         }
     }
 
+    /// A file has its final name by the shortcut, and another one at the source still. Nobody has its
+    /// hash.
+    pub(super) fn linked(&self, item: &Item) {
+        tracing::info!(
+            target: "realize::file",
+            event = "file.finished",
+            path = %item.target,
+            bytes = item.entry.size
+        );
+    }
+
     /// Files were deleted at the source.
     pub(super) async fn record_deleted(&self, files: &[(&Item, &Receipt)]) -> Result<()> {
         let records = self.records("file.deleted", files.iter().copied(), |item| {

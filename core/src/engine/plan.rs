@@ -102,6 +102,19 @@ pub(super) enum Step {
     Stop(Error),
 }
 
+impl Step {
+    /// Whether a shortcut could give the file its final name: it is no link, and nothing stands
+    /// there.
+    pub(super) fn can_link(&self, item: &Item) -> bool {
+        let absent = match self {
+            Self::Put(expect) => *expect == Expect::Absent,
+            Self::Transfer(transfer) => transfer.expect == Expect::Absent,
+            _ => false,
+        };
+        absent && item.link().is_none()
+    }
+}
+
 /// How a file is sent in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Transfer {

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::Storage;
-use super::fs::{Access, File, Kind, read_full};
+use super::fs::{Access, Directory, File, Kind, Stat, read_full};
 use super::opened::SharedPartial;
 use super::packed::Packed;
 use super::partial::{self, Partial, Stale};
@@ -91,7 +91,7 @@ impl Storage {
     }
 
     /// The hash of the first `size` bytes of an open file. That it has no more, whoever asks finds
-    /// out by its [`Stat`](super::fs::Stat).
+    /// out by its [`Stat`].
     pub(super) fn hash_file(&self, file: &dyn File, size: u64) -> Result<Digest> {
         let mut hasher = TreeHasher::new(size);
         let whole = ByteRange::new(0, size).map_err(|_| invalid("the size is too large"))?;
@@ -252,10 +252,23 @@ impl Storage {
 
     fn open_in(
         &self,
-        directory: &dyn super::fs::Directory,
+        directory: &dyn Directory,
         path: &RelPath,
         version: &Version,
     ) -> Result<Arc<dyn File>> {
+        let (file, stat) = self.open_unsettled(directory, path, version)?;
+        self.settle(&*file, version, stat.changed)?;
+        Ok(file)
+    }
+
+    /// Opens a file that must be `version`, and that nobody writes. A change of it within the tick
+    /// of its last one may have been overlooked.
+    pub(super) fn open_unsettled(
+        &self,
+        directory: &dyn Directory,
+        path: &RelPath,
+        version: &Version,
+    ) -> Result<(Arc<dyn File>, Stat)> {
         let file = match directory.open(path.file_name(), Access::Read) {
             Err(error) if ErrorKind::of_io(&error) == ErrorKind::Conflict => {
                 return Err(changed().because(error));
@@ -280,8 +293,7 @@ impl Storage {
                 "a process has it open for writing",
             ));
         }
-        self.settle(&*file, version, stat.changed)?;
-        Ok(file)
+        Ok((file, stat))
     }
 
     /// Waits until a later change of the file would show in its times: within one tick of the file
@@ -314,7 +326,7 @@ impl Storage {
     }
 }
 
-fn changed() -> Error {
+pub(super) fn changed() -> Error {
     Error::new(ErrorKind::Changed, "it changed while it was being read")
 }
 

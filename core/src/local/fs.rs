@@ -115,6 +115,9 @@ pub trait Directory: Debug + Send + Sync {
         to: &[u8],
         how: Rename,
     ) -> io::Result<()>;
+    /// Gives an open file, which is of the same implementation, another name; fails with `EEXIST`
+    /// where there is one, and with `EPERM` or `EOPNOTSUPP` where the file system cannot do it.
+    fn link(&self, file: &dyn File, name: &[u8]) -> io::Result<()>;
     /// Removes a name that is not a directory.
     fn unlink(&self, name: &[u8]) -> io::Result<()>;
     /// Removes an empty directory.
@@ -165,6 +168,8 @@ pub trait File: Debug + Send + Sync {
     /// Whether a process has it open for writing; `false` where that cannot be known. It must have
     /// been opened with [`Access::Read`].
     fn has_writer(&self) -> bool;
+    /// Itself, for [`Directory::link`] of one implementation.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// Fills `buffer` from `offset` as far as the file goes; answers how much that was.

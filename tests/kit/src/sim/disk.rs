@@ -29,6 +29,8 @@ pub(super) struct Disk {
     pub(super) any_case: bool,
     /// Whether two names can change places.
     pub(super) exchanges: bool,
+    /// Whether a file can get another name, but by a test.
+    pub(super) links: bool,
     /// The power is gone: nothing works any more.
     pub(super) off: bool,
     next_ino: Ino,
@@ -54,6 +56,7 @@ impl Disk {
             now,
             any_case: false,
             exchanges: true,
+            links: true,
             off: false,
             next_ino: ROOT + 1,
             next_handle: 1,

@@ -39,7 +39,12 @@ fn every_call_fails_once(
         Scenario::Empty,
         Scenario::Sparse,
         Scenario::Identical,
-        Scenario::HardLinks
+        Scenario::HardLinks,
+        Scenario::Linked,
+        Scenario::LinkedBatch,
+        Scenario::LinkedResume,
+        Scenario::LinkedTwice,
+        Scenario::LinkedPartly
     )]
     scenario: Scenario,
     #[values(Errno::IO, Errno::NOSPC, Errno::INTR)] errno: Errno,
@@ -66,7 +71,14 @@ fn every_call_fails_once(
 
 #[rstest]
 fn every_call_from_one_on_fails(
-    #[values(Scenario::New, Scenario::Patch, Scenario::Batch, Scenario::Replace)]
+    #[values(
+        Scenario::New,
+        Scenario::Patch,
+        Scenario::Batch,
+        Scenario::Replace,
+        Scenario::Linked,
+        Scenario::LinkedBatch
+    )]
     scenario: Scenario,
 ) {
     let planted = scenario.plant();
