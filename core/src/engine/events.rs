@@ -117,17 +117,6 @@ impl Run {
         }
     }
 
-    /// A file has its final name by the shortcut, and another one at the source still. Nobody has its
-    /// hash.
-    pub(super) fn linked(&self, item: &Item) {
-        tracing::info!(
-            target: "realize::file",
-            event = "file.finished",
-            path = %item.target,
-            bytes = item.entry.size
-        );
-    }
-
     /// Files were deleted at the source.
     pub(super) async fn record_deleted(&self, files: &[(&Item, &Receipt)]) -> Result<()> {
         let records = self.records("file.deleted", files.iter().copied(), |item| {
@@ -168,6 +157,12 @@ impl Run {
             hash: receipt.hash(),
         }
     }
+}
+
+/// A file has its final name by the shortcut, or no other any more. Nobody has its hash.
+pub(super) fn linked(event: &str, path: &RelPath, item: &Item) {
+    let bytes = item.entry.size;
+    tracing::info!(target: "realize::file", event, path = %path, bytes);
 }
 
 /// The destination takes the name of a file for that of another.

@@ -404,7 +404,9 @@ impl Run {
         shortcut: &dyn Shortcut,
         linked: Vec<(Item, SameFile)>,
     ) -> Result<()> {
-        linked.iter().for_each(|(item, _)| self.linked(item));
+        for (item, _) in &linked {
+            events::linked("file.finished", &item.target, item);
+        }
         let delete = |(item, same): &(Item, SameFile)| DeleteName {
             path: item.entry.path.clone(),
             version: item.entry.version.clone(),
@@ -416,6 +418,7 @@ impl Run {
             match deleted {
                 Ok(()) => {
                     self.done_by_link(item);
+                    events::linked("file.deleted", &item.entry.path, item);
                 }
                 Err(error) => self.ended_badly(item, error, true).await?,
             }

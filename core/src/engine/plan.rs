@@ -148,6 +148,19 @@ impl Transfer {
         }
     }
 
+    /// The same file, once all of its `size` bytes have arrived.
+    pub(super) fn arrived(&self, size: u64) -> Self {
+        let mut have = RangeSet::new();
+        // Of one that is too large nothing has, which is true as well.
+        if let Ok(all) = ByteRange::new(0, size) {
+            have.insert(all);
+        }
+        Self {
+            have,
+            ..self.again()
+        }
+    }
+
     fn whole() -> Self {
         Self {
             have: RangeSet::new(),

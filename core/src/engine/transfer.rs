@@ -16,7 +16,7 @@ use crate::metrics::Method;
 use crate::range::ByteRange;
 use crate::service::{
     Basis, Block, DiffRequest, FinishFrom, Hash, MAX_BLOCK, Patch, Read, Receipt, SendBlock,
-    SignatureRequest, Target,
+    ShareFile, SignatureRequest, Target,
 };
 
 /// How many blocks of a file are being read at once.
@@ -56,6 +56,9 @@ impl Run {
 
     async fn send_and_finish(&self, item: &Item, mut transfer: Transfer) -> Result<Receipt> {
         let mut attempt = 1;
+        if transfer.have.is_empty() && self.share(item).await? {
+            transfer = transfer.arrived(item.entry.size);
+        }
         loop {
             let hash = self.content(item, &transfer).await?;
             let from = FinishFrom::Partial(item.entry.version.clone(), transfer.expect.clone());
@@ -78,6 +81,18 @@ impl Run {
             };
             attempt += 1;
         }
+    }
+
+    /// Has the partial share the source's blocks, if there is a shortcut that can.
+    async fn share(&self, item: &Item) -> Result<bool> {
+        let Some(shortcut) = self.shortcut.get() else {
+            return Ok(false);
+        };
+        let share = ShareFile {
+            source: item.entry.path.clone(),
+            target: target(item),
+        };
+        shortcut.share(share).await
     }
 
     /// Brings the whole content into the partial; answers its hash, as read from the source.

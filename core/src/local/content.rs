@@ -229,7 +229,7 @@ impl Storage {
         partial.arrived(patch.range, patch.hash.as_ref())
     }
 
-    fn partial(&self, target: &Target, stale: Stale) -> Result<SharedPartial> {
+    pub(super) fn partial(&self, target: &Target, stale: Stale) -> Result<SharedPartial> {
         let fits = |partial: &Partial| partial.is_for(target);
         self.partials.find_or_open(&target.path, fits, || {
             let place = self.places().parent(&target.path, Missing::Create)?;
@@ -238,7 +238,7 @@ impl Storage {
     }
 
     /// Opens a file that must be `version`, or finds it open.
-    fn open_version(&self, path: &RelPath, version: &Version) -> Result<Arc<dyn File>> {
+    pub(super) fn open_version(&self, path: &RelPath, version: &Version) -> Result<Arc<dyn File>> {
         if let Some(file) = self.opened.find(path)
             && self.check_version(&*file, version).is_ok()
         {
@@ -314,7 +314,7 @@ impl Storage {
         self.check_version(file, version)
     }
 
-    fn check_version(&self, file: &dyn File, version: &Version) -> Result<()> {
+    pub(super) fn check_version(&self, file: &dyn File, version: &Version) -> Result<()> {
         let expected = LocalVersion::parse(version)?;
         let still = self.linked.is_still(&expected, || file.stat());
         if still.doing("looking at the file")? {

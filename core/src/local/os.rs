@@ -273,6 +273,13 @@ impl File for OsFile {
         Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.file, size))?)
     }
 
+    fn share(&self, source: &dyn File) -> io::Result<()> {
+        let Some(source) = source.as_any().downcast_ref::<Self>() else {
+            return Err(Errno::XDEV.into());
+        };
+        Ok(rustix::fs::ioctl_ficlone(&self.file, &source.file)?)
+    }
+
     fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
         let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
         Ok(retry_on_intr(|| {

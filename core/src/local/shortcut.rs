@@ -1,11 +1,12 @@
-//! The shortcut between two directories of this machine: where both are on one file system, a file is
-//! moved by giving it its final name before the source's name goes.
+//! The shortcut between two directories of this machine. Where both are on one file system, a file is
+//! moved by giving it its final name before the source's name goes; where it has to be copied all the
+//! same, the copy may share its blocks.
 //!
-//! It has a durable name at every moment, and nothing is copied. A rename would be shorter still, but
+//! A file that is linked has a durable name at every moment, and nothing is copied. A rename would be shorter still, but
 //! it takes the one name away while the other need not be durable yet.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 
@@ -13,12 +14,12 @@ use super::Storage;
 use super::content::changed;
 use super::fs::{Directory, File, Kind, Stat};
 use super::install::GROUP;
-use super::partial;
+use super::partial::{self, Stale};
 use super::place::{Missing, Place, Places, sync_upward};
 use super::version::{Became, LocalVersion};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::Escaped;
-use crate::service::{DeleteName, LinkFile, Role, SameFile, Shortcut, bounded};
+use crate::service::{DeleteName, LinkFile, Role, SameFile, ShareFile, Shortcut, bounded};
 
 /// From one directory of this machine to another.
 #[derive(Debug)]
@@ -27,6 +28,8 @@ pub(super) struct LocalShortcut {
     destination: Arc<Storage>,
     /// Whether both roots are on one file system.
     links: bool,
+    /// Whether no file system has refused to share blocks yet.
+    shares: AtomicBool,
 }
 
 /// A file that may be linked: it is on the file system of the directory that it goes to.
@@ -43,25 +46,27 @@ impl LocalShortcut {
             return None;
         }
         let device = |storage: &Storage| storage.root.own_stat().map(|stat| stat.device);
-        let links = device(source).ok()? == device(destination).ok()?;
-        links.then(|| Self {
+        Some(Self {
             source: Arc::clone(source),
             destination: Arc::clone(destination),
-            links,
+            links: device(source).ok()? == device(destination).ok()?,
+            shares: AtomicBool::new(true),
         })
     }
 
-    /// Runs `work` on a blocking thread, while neither end is given back.
+    /// Runs `work` on a blocking thread, while the destination is not given back, nor the source
+    /// where names in it are deleted.
     async fn blocking<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Storage, &Storage) -> T + Send + 'static,
+        deletes: bool,
+        work: impl FnOnce(&Storage, &Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (source, destination) = (Arc::clone(&self.source), Arc::clone(&self.destination));
         let span = tracing::Span::current();
         let work = move || {
-            let _reading = source.work_as(Role::Source)?;
+            let _deleting = deletes.then(|| source.work_as(Role::Source)).transpose()?;
             let _writing = destination.work_as(Role::Destination)?;
-            Ok(work(&source, &destination))
+            work(&source, &destination)
         };
         tokio::task::spawn_blocking(move || span.in_scope(work))
             .await
@@ -77,15 +82,49 @@ impl Shortcut for LocalShortcut {
 
     async fn link(&self, links: Vec<LinkFile>) -> Result<Vec<Result<Option<SameFile>>>> {
         bounded(&links)?;
-        self.blocking(move |source, destination| link_all(source, destination, &links))
-            .await
+        self.blocking(true, move |source, destination| {
+            Ok(link_all(source, destination, &links))
+        })
+        .await
     }
 
     async fn delete(&self, deletes: Vec<DeleteName>) -> Result<Vec<Result<()>>> {
         bounded(&deletes)?;
-        self.blocking(move |source, _| source.delete_names(&deletes))
+        self.blocking(true, move |source, _| Ok(source.delete_names(&deletes)))
             .await
     }
+
+    async fn share(&self, share: ShareFile) -> Result<bool> {
+        if !self.shares.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let work = move |source: &Storage, destination: &Storage| {
+            let path = &share.target.path;
+            share_one(source, destination, &share).map_err(|error| error.at(path))
+        };
+        let shared = self.blocking(false, work).await?;
+        self.shares.fetch_and(shared, Ordering::Relaxed);
+        Ok(shared)
+    }
+}
+
+fn share_one(source: &Storage, destination: &Storage, share: &ShareFile) -> Result<bool> {
+    let target = &share.target;
+    let _writing = destination.construction.write(&target.path)?;
+    let file = source.open_version(&share.source, &target.source)?;
+    let partial = destination.partial(target, Stale::Discard)?;
+    let mut partial = partial.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Err(error) = partial.share(&*file)? {
+        tracing::debug!(
+            target: "realize::file",
+            event = "file.not_shared",
+            path = %target.path,
+            reason = %error
+        );
+        return Ok(false);
+    }
+    source.check_version(&*file, &target.source)?;
+    Ok(true)
 }
 
 fn link_all(

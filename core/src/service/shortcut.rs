@@ -5,6 +5,7 @@ use async_trait::async_trait;
 use crate::entry::Version;
 use crate::error::Result;
 use crate::path::RelPath;
+use crate::service::Target;
 
 /// A shorter way from a source to a destination.
 ///
@@ -29,6 +30,20 @@ pub trait Shortcut: Send + Sync {
     /// that very file, which must have another name, and nobody may have it open for writing.
     /// Errors: `Changed`, `InUse`.
     async fn delete(&self, deletes: Vec<DeleteName>) -> Result<Vec<Result<()>>>;
+
+    /// Makes the partial of a file hold what the source's does, in blocks that both share. All of it
+    /// has arrived then; it is verified and finished like any other. `false` is the answer where the
+    /// file system cannot: nothing has arrived. Errors: `Changed`, `InUse`.
+    async fn share(&self, share: ShareFile) -> Result<bool>;
+}
+
+/// Makes a partial of the blocks of a source file.
+#[derive(Clone, Debug)]
+pub struct ShareFile {
+    /// Its path at the source.
+    pub source: RelPath,
+    /// The partial, with the version that the source must be.
+    pub target: Target,
 }
 
 /// Gives a source file its final name.

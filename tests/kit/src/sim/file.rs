@@ -111,6 +111,19 @@ impl File for SimFile {
         disk.set_size(self.ino, size)
     }
 
+    fn share(&self, source: &dyn File) -> io::Result<()> {
+        let mut disk = self.disk("file.share")?;
+        self.check_writes(libc::EBADF)?;
+        let source = source.as_any().downcast_ref::<Self>();
+        let Some(source) = source.and_then(|file| file.inode_of(&self.shared)) else {
+            return Err(errno(libc::EXDEV));
+        };
+        if !disk.shares {
+            return Err(errno(libc::EOPNOTSUPP));
+        }
+        disk.share(source, self.ino)
+    }
+
     fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
         let mut disk = self.disk("file.punch_hole")?;
         self.check_writes(libc::EBADF)?;

@@ -78,6 +78,13 @@ impl SimFileSystem {
         self
     }
 
+    /// Whether files on it can share blocks, which they cannot unless this is said.
+    #[must_use]
+    pub fn with_shares(self, shares: bool) -> Self {
+        self.disk().shares = shares;
+        self
+    }
+
     /// Makes `path` the root of another device, and all there is durable.
     ///
     /// # Panics

@@ -129,6 +129,29 @@ fn what_the_kernel_refuses_to_link_is_copied() {
     }
 }
 
+/// Blocks that are shared are not carried, and are read back like any others.
+#[test]
+fn what_cannot_be_linked_may_share_its_blocks() {
+    let planted = Scenario::Shared.plant();
+    let (fs, report) = moved(&planted);
+    assert_eq!((report.done, report.sent), (2, 0));
+    assert_safe(&planted, &fs, "without faults");
+    let fs = planted.fs.survivor(Crash::All, 0);
+    let report = run_with(services(&fs).unwrap(), MoveOptions::new(Mode::Copy)).unwrap();
+    assert_eq!((report.done, report.sent), (2, 0));
+    assert_ne!(
+        stat(&fs, "/src/replaced").inode,
+        stat(&fs, "/dst/replaced").inode
+    );
+    // What refuses once is not asked again.
+    let fs = planted.fs.survivor(Crash::All, 0);
+    let refusal = Effect::Fail(Errno::OPNOTSUPP.raw_os_error());
+    fs.script().at(|call| call.name == "file.share", 1, refusal);
+    let report = run(&fs).unwrap();
+    assert!(report.is_clean() && report.sent > 1 << 20, "{report:?}");
+    assert_safe(&planted, &fs, "refused");
+}
+
 #[test]
 fn a_copy_is_a_file_of_its_own() {
     let planted = Scenario::Linked.plant();

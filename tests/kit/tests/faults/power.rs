@@ -31,7 +31,8 @@ fn the_power_goes_at_every_call(
         Scenario::LinkedBatch,
         Scenario::LinkedResume,
         Scenario::LinkedTwice,
-        Scenario::LinkedPartly
+        Scenario::LinkedPartly,
+        Scenario::Shared
     )]
     scenario: Scenario,
 ) {

@@ -34,6 +34,8 @@ pub(crate) enum Scenario {
     LinkedTwice,
     /// Of two file systems, one of which the shortcut leads to.
     LinkedPartly,
+    /// Large files, a new one and one to replace, that cannot be linked, but share their blocks.
+    Shared,
 }
 
 /// A file system on which a move is about to run, and what must become of it.
@@ -60,7 +62,7 @@ pub(crate) fn content(len: usize, seed: u64) -> Vec<u8> {
 const LARGE: usize = (1 << 20) + (300 << 10) + 77;
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::New,
         Self::Resume,
         Self::Patch,
@@ -76,6 +78,7 @@ impl Scenario {
         Self::LinkedResume,
         Self::LinkedTwice,
         Self::LinkedPartly,
+        Self::Shared,
     ];
 
     /// Those that go by the shortcut, or begin where it ended.
@@ -92,7 +95,9 @@ impl Scenario {
 
     /// Plants the scenario; everything planted is durable.
     pub(crate) fn plant(self) -> Planted {
-        let mut fs = SimFileSystem::new().with_links(self.links());
+        let mut fs = SimFileSystem::new()
+            .with_links(self.links())
+            .with_shares(self == Self::Shared);
         if self == Self::LinkedPartly {
             fs = fs.with_device("/dst/far");
         }
@@ -183,6 +188,11 @@ impl Scenario {
                 fs.mkdir_all("/dst/d");
                 fs.hard_link("/src/d/file", "/dst/d/file");
                 fs.hard_link("/src/large", "/dst/large");
+            }
+            Self::Shared => {
+                fs.write("/src/d/large", content(LARGE, 14));
+                fs.write("/src/replaced", content(LARGE, 15));
+                fs.write("/dst/replaced", content(LARGE - 5000, 16));
             }
             Self::LinkedPartly => {
                 fs.write("/src/near/file", content(3000, 11));

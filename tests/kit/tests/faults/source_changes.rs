@@ -119,7 +119,8 @@ fn nothing_is_lost(
         Scenario::New,
         Scenario::Replace,
         Scenario::Linked,
-        Scenario::LinkedTwice
+        Scenario::LinkedTwice,
+        Scenario::Shared
     )]
     scenario: Scenario,
     #[values(
