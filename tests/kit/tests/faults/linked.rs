@@ -1,6 +1,8 @@
 //! What the shortcut between two directories of one file system does: which files take it, and that
 //! they keep what they are.
 
+use std::sync::{Arc, Mutex};
+
 use realize_core::engine::{Mode, MoveOptions, Report};
 use realize_core::local::fs::Stat;
 use realize_test_kit::sim::{Call, Crash, Effect, SimFileSystem};
@@ -178,6 +180,58 @@ fn what_could_not_be_deleted_is_not_linked() {
     assert_eq!(calls(&fs, "link"), 0);
     assert_eq!(stat(&fs, "/dst/other").links, 1);
     assert_safe(&planted, &fs, "nothing could be deleted");
+}
+
+/// When a source's name is set aside to be deleted, a power loss keeps the file under its final one,
+/// though it had never been synced.
+#[test]
+fn a_final_name_is_durable_before_the_other_one_goes() {
+    for scenario in [Scenario::Linked, Scenario::LinkedBatch] {
+        let mut planted = scenario.plant();
+        for (i, path) in planted.new.keys().enumerate() {
+            let path = format!("/src/{}", path.escape_ascii());
+            planted.fs.write(path, content(5000 + i, i as u64));
+        }
+        planted.new = leaves(&planted.fs, "/src");
+        for nth in 1..=planted.new.len() {
+            let fs = planted.fs.survivor(Crash::All, 0);
+            let (now, kept) = (fs.clone(), Arc::new(Mutex::new(None)));
+            let keep = Arc::clone(&kept);
+            let aside = |call: &Call| call.name == "rename";
+            fs.script().on_call(aside, nth as u64, move || {
+                let after = leaves(&now.survivor(Crash::OnlySynced, 0), "/dst");
+                *keep.lock().unwrap() = Some((after, leaves(&now, "/dst")));
+            });
+            assert!(run(&fs).unwrap().is_clean());
+            let (durable, seen) = kept.lock().unwrap().take().unwrap();
+            assert!(!seen.is_empty());
+            assert_eq!(durable, seen, "{scenario:?}, deletion {nth}");
+        }
+    }
+}
+
+/// It changes after the last look at it, just before it gets its final name: that is taken back.
+#[test]
+fn what_changes_while_it_is_linked_loses_its_final_name_again() {
+    let planted = Scenario::Linked.plant();
+    let fs = planted.fs.survivor(Crash::All, 0);
+    let theirs = fs.clone();
+    let linking = |call: &Call| call.name == "link" && call.subject == b"other";
+    fs.script().on_call(linking, 1, move || {
+        theirs.write("/src/other", b"longer than 70 bytes".repeat(9))
+    });
+    let report = run(&fs).unwrap();
+    assert_eq!((report.done, report.deferred, report.failed), (2, 1, 0));
+    assert!(
+        fs.stat("/dst/other").is_none(),
+        "it holds what is being written"
+    );
+    assert_eq!(stat(&fs, "/src/other").links, 1);
+    assert!(run(&fs).unwrap().is_clean());
+    assert_eq!(
+        fs.read("/dst/other").unwrap(),
+        b"longer than 70 bytes".repeat(9)
+    );
 }
 
 /// The name at the destination goes between the link and the deletion: the other one stays.
