@@ -40,6 +40,7 @@ pub(crate) fn caught_in_the_middle(plant: impl Fn(&Ends), stored: u64) -> (Ends,
     for _ in 0..20 {
         let ends = Ends::new();
         plant(&ends);
+        ends.name_outside("large");
         let mut running = ends.mover().with(["--json"]).spawn();
         let there = |ends: &Ends| partial(ends).is_some_and(|(_, found)| found >= stored);
         if !running.reaches("a partial", || there(&ends)) {

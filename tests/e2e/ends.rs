@@ -55,6 +55,12 @@ impl Ends {
         ends
     }
 
+    /// Gives a source file another name, outside: what has several is carried instead of linked.
+    pub(crate) fn name_outside(&self, path: &str) {
+        let name = format!("another name of {}", path.replace('/', " "));
+        fs::hard_link(self.source.join(path), self.outside(&name)).unwrap();
+    }
+
     /// Where tests may put more.
     pub(crate) fn outside(&self, name: &str) -> PathBuf {
         self.around.join(name)

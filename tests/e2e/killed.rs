@@ -5,6 +5,7 @@
 //! machine is).
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use realize_test_kit::odd_tree::{bytes, reserved_names};
@@ -29,14 +30,20 @@ fn at_random_moments_nothing_is_lost() {
     let seed = seed("kill rounds");
     let rounds = setting("REALIZE_TEST_ROUNDS", 50);
 
-    // What a whole run takes here, so that the kills fall everywhere in it.
-    let expected = {
+    // What a whole run takes here, so that the kills fall everywhere in it; files are linked in every
+    // other round.
+    let record = tempfile::tempdir().unwrap();
+    let expected = [true, false].map(|links| {
         let ends = Ends::new();
         plant(&ends, &mut Dice(seed));
+        let mut mover = ends.mover();
+        if !links {
+            mover = mover.with([Path::new("--receipts"), &record.path().join("expected")]);
+        }
         let started = Instant::now();
-        ends.mover().run().expect(0);
+        mover.run().expect(0);
         started.elapsed()
-    };
+    });
 
     let mut kills = 0;
     for i in 0..rounds {
@@ -44,6 +51,12 @@ fn at_random_moments_nothing_is_lost() {
         let mut dice = Dice(seed);
         let ends = Ends::new();
         let planted = plant(&ends, &mut dice);
+        // What has to be on record with its hash is carried, not linked.
+        let receipts = record.path().join(format!("round {i}"));
+        let mover = || match i % 2 {
+            0 => ends.mover(),
+            _ => ends.mover().with([Path::new("--receipts"), &receipts]),
+        };
         let times = if dice.below(4) == 0 {
             2 + dice.below(4)
         } else {
@@ -51,8 +64,8 @@ fn at_random_moments_nothing_is_lost() {
         };
         for nth in 0..times {
             let round = format!("round {i}, kill {nth}, REALIZE_TEST_SEED={seed}");
-            let mut running = ends.mover().spawn();
-            let after = expected.mul_f64(dice.below(1000) as f64 / 1000.0);
+            let mut running = mover().spawn();
+            let after = expected[usize::from(i % 2 != 0)].mul_f64(dice.below(1000) as f64 / 1000.0);
             let started = Instant::now();
             running.reaches("the moment to kill", || started.elapsed() >= after);
             kills += u32::from(!running.ended());

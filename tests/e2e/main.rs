@@ -18,6 +18,7 @@ mod during;
 mod ends;
 mod killed;
 mod leases;
+mod linked;
 mod memory;
 mod monitoring;
 mod mounts;

@@ -28,6 +28,9 @@ fn summary<'a>(outcome: &'a Outcome, verb: &str) -> &'a str {
 #[test]
 fn the_last_line_sums_up() {
     let ends = Ends::with(&[("a", &bytes(1, 1536 * 1024)), ("b", &bytes(2, 512 * 1024))]);
+    for path in ["a", "b"] {
+        ends.name_outside(path);
+    }
 
     let outcome = ends.mover().run().expect(0);
 
@@ -108,6 +111,9 @@ fn json_has_an_object_for_each_file_and_a_summary() {
         ("same", b"same"),
     ]);
     ends.write_at_destination("same", b"same");
+    for path in ["a", "d/b"] {
+        ends.name_outside(path);
+    }
 
     let outcome = ends.mover().with(["--json"]).run().expect(0);
 
@@ -273,6 +279,7 @@ fn json_carries_hostile_names() {
 #[case("human")]
 fn the_log_is_an_audit_trail(#[case] format: &str) {
     let ends = Ends::with(&[("audited", b"content")]);
+    ends.name_outside("audited");
 
     let outcome = ends
         .mover()

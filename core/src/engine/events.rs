@@ -159,6 +159,12 @@ impl Run {
     }
 }
 
+/// A file has its final name by the shortcut, or no other any more. Nobody has its hash.
+pub(super) fn linked(event: &str, path: &RelPath, item: &Item) {
+    let bytes = item.entry.size;
+    tracing::info!(target: "realize::file", event, path = %path, bytes);
+}
+
 /// The destination takes the name of a file for that of another.
 pub(super) fn collides(item: &Item, other: &[u8]) {
     tracing::warn!(

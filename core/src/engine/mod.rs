@@ -7,7 +7,7 @@
 //! files at the source, `Run::delete`, and it takes the destination's receipts.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
@@ -21,12 +21,14 @@ use crate::hash::{Digest, RangeHash};
 use crate::metrics::MoveMetrics;
 use crate::range::ByteRange;
 use crate::service::{
-    Answer, Claim, Delete, Ending, Hash, List, Offer, Page, Present, Receipt, Role, RunId, Service,
+    Answer, Claim, Delete, DeleteName, Ending, Hash, List, Offer, Page, Present, Receipt, Role,
+    RunId, SameFile, Service, Shortcut,
 };
 
 mod batch;
 mod directories;
 mod events;
+mod link;
 mod options;
 mod outcome;
 mod patch;
@@ -87,6 +89,7 @@ pub async fn move_files(
         unfinished: AtomicBool::new(false),
         over: AtomicBool::new(false),
         blocks: Semaphore::new(transfer::BLOCKS),
+        shortcut: OnceLock::new(),
         stop: CancellationToken::new(),
     });
     // Warnings are to bear it, whatever else is logged.
@@ -108,6 +111,8 @@ struct Run {
     over: AtomicBool,
     /// A permit for each block that is being sent.
     blocks: Semaphore,
+    /// The shorter way between the two, if there is one, once both are claimed.
+    shortcut: OnceLock<Arc<dyn Shortcut>>,
     /// Cancelled by a conflict at which the run is to stop.
     stop: CancellationToken,
 }
@@ -121,6 +126,9 @@ impl Run {
         let started = Instant::now();
         self.claim().await.inspect_err(|error| self.busy(error))?;
         self.log_start();
+        if let Some(shortcut) = self.destination.shortcut(&*self.source) {
+            let _ = self.shortcut.set(shortcut);
+        }
         let ended = tokio::select! {
             biased;
             () = cancel.cancelled() => {
@@ -204,7 +212,7 @@ impl Run {
     /// Lists the source and has every file dealt with.
     async fn files(self: &Arc<Self>) -> Result<()> {
         let mut tasks = JoinSet::new();
-        let mut units = Units::default();
+        let mut units = Units::new(self.links());
         let mut list = List {
             within: self.options.within.clone(),
             files: true,
@@ -246,15 +254,18 @@ impl Run {
             }
         }
         let run = Arc::clone(self);
-        let work = async move {
-            match unit {
-                Unit::Put(puts) => run.put(puts).await,
-                Unit::Verify(items) => run.verify(items).await,
-                Unit::Transfer(item, transfer) => run.transfer(*item, transfer).await,
-            }
-        };
+        let work = async move { run.work(unit).await };
         tasks.spawn(work.in_current_span());
         Ok(())
+    }
+
+    async fn work(&self, unit: Unit) -> Result<()> {
+        match unit {
+            Unit::Link(files) => Box::pin(self.link(files)).await,
+            Unit::Put(puts) => self.put(puts).await,
+            Unit::Verify(items) => self.verify(items).await,
+            Unit::Transfer(item, transfer) => self.transfer(*item, transfer).await,
+        }
     }
 
     /// The files of a page that are to be offered; the others are dealt with.
@@ -362,7 +373,7 @@ impl Run {
         if !self.is_move() {
             received
                 .iter()
-                .for_each(|(item, receipt)| self.done(item, *receipt));
+                .for_each(|(item, receipt)| self.done(item, receipt));
             return Ok(());
         }
         let delete = |(item, receipt): &(Item, Receipt)| Delete::File {
@@ -379,13 +390,41 @@ impl Run {
         for ((item, receipt), deleted) in received.iter().zip(deleted) {
             match deleted {
                 Ok(()) => {
-                    self.done(item, *receipt);
+                    self.done(item, receipt);
                     gone.push((item, receipt));
                 }
                 Err(error) => self.ended_badly(item, error, true).await?,
             }
         }
         self.record_deleted(&gone).await
+    }
+
+    /// Deletes the source's names of files that have their final ones, and reports their end.
+    async fn delete_names(
+        &self,
+        shortcut: &dyn Shortcut,
+        linked: Vec<(Item, SameFile)>,
+    ) -> Result<()> {
+        for (item, _) in &linked {
+            events::linked("file.finished", &item.target, item);
+        }
+        let delete = |(item, same): &(Item, SameFile)| DeleteName {
+            path: item.entry.path.clone(),
+            version: item.entry.version.clone(),
+            same: *same,
+        };
+        let deleted = shortcut.delete(linked.iter().map(delete).collect()).await?;
+        let deleted = complete(linked.len(), deleted, "delete")?;
+        for ((item, _), deleted) in linked.iter().zip(deleted) {
+            match deleted {
+                Ok(()) => {
+                    self.done_by_link(item);
+                    events::linked("file.deleted", &item.entry.path, item);
+                }
+                Err(error) => self.ended_badly(item, error, true).await?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -8,21 +8,31 @@ use super::plan::Item;
 use super::report::{Event, Failure, FileEnd, Report, Status};
 use crate::entry::{Entry, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
+use crate::hash::Digest;
 use crate::metrics::MoveMetrics;
 use crate::path::{Escaped, RelPath};
 use crate::service::{List, Outcome, Receipt};
 
 impl Run {
-    pub(super) fn done(&self, item: &Item, receipt: Receipt) {
+    /// A file has a receipt and, in a move, is gone from the source.
+    pub(super) fn done(&self, item: &Item, receipt: &Receipt) {
+        self.safe(item, Some(receipt.hash()), receipt.outcome());
+    }
+
+    /// A file has its final name and no other: nobody has read it.
+    pub(super) fn done_by_link(&self, item: &Item) {
+        self.safe(item, None, Outcome::Finished);
+    }
+
+    fn safe(&self, item: &Item, hash: Option<Digest>, outcome: Outcome) {
         self.started(item);
         self.count(MoveMetrics::file_ok);
         self.with_report(|report| {
             report.done = report.done.saturating_add(1);
             report.bytes = report.bytes.saturating_add(item.entry.size);
-            report.identical += u64::from(receipt.outcome() == Outcome::Identical);
+            report.identical += u64::from(outcome == Outcome::Identical);
         });
         let renamed = (item.target != item.entry.path).then_some(&item.target);
-        let (hash, outcome) = (Some(receipt.hash()), receipt.outcome());
         let status = Status::Done {
             hash,
             outcome,

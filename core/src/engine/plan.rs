@@ -102,6 +102,19 @@ pub(super) enum Step {
     Stop(Error),
 }
 
+impl Step {
+    /// Whether a shortcut could give the file its final name: it is no link, and nothing stands
+    /// there.
+    pub(super) fn can_link(&self, item: &Item) -> bool {
+        let absent = match self {
+            Self::Put(expect) => *expect == Expect::Absent,
+            Self::Transfer(transfer) => transfer.expect == Expect::Absent,
+            _ => false,
+        };
+        absent && item.link().is_none()
+    }
+}
+
 /// How a file is sent in blocks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Transfer {
@@ -132,6 +145,19 @@ impl Transfer {
         Self {
             expect: self.expect.clone(),
             ..Self::whole()
+        }
+    }
+
+    /// The same file, once all of its `size` bytes have arrived.
+    pub(super) fn arrived(&self, size: u64) -> Self {
+        let mut have = RangeSet::new();
+        // Of one that is too large nothing has, which is true as well.
+        if let Ok(all) = ByteRange::new(0, size) {
+            have.insert(all);
+        }
+        Self {
+            have,
+            ..self.again()
         }
     }
 

@@ -14,7 +14,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, HashState, Misfit, TreeHasher};
 use crate::metrics::Method;
 use crate::range::ByteRange;
-use crate::service::{Block, FinishFrom, Hash, MAX_BLOCK, Read, Receipt, SendBlock, Target};
+use crate::service::{
+    Block, FinishFrom, Hash, MAX_BLOCK, Read, Receipt, SendBlock, ShareFile, Target,
+};
 
 /// How many blocks of a file are being read at once.
 const READS: usize = 4;
@@ -45,6 +47,9 @@ impl Run {
 
     async fn send_and_finish(&self, item: &Item, mut transfer: Transfer) -> Result<Receipt> {
         let mut attempt = 1;
+        if transfer.have.is_empty() && self.share(item).await? {
+            transfer = transfer.arrived(item.entry.size);
+        }
         loop {
             let hash = self.content(item, &transfer).await?;
             let from = FinishFrom::Partial(item.entry.version.clone(), transfer.expect.clone());
@@ -67,6 +72,18 @@ impl Run {
             };
             attempt += 1;
         }
+    }
+
+    /// Has the partial share the source's blocks, if there is a shortcut that can.
+    async fn share(&self, item: &Item) -> Result<bool> {
+        let Some(shortcut) = self.shortcut.get() else {
+            return Ok(false);
+        };
+        let share = ShareFile {
+            source: item.entry.path.clone(),
+            target: target(item),
+        };
+        shortcut.share(share).await
     }
 
     /// Brings the whole content into the partial; answers its hash, as read from the source.

@@ -15,6 +15,8 @@ const MAX_COMPARED_BYTES: u64 = 64 << 20;
 
 /// What one task does.
 pub(super) enum Unit {
+    /// Gives files their final names by the shortcut; what it refuses goes the way that was planned.
+    Link(Vec<(Item, Step)>),
     /// Sends small files whole.
     Put(Vec<(Item, Expect)>),
     /// Compares files with what is there.
@@ -26,6 +28,9 @@ pub(super) enum Unit {
 /// Gathers steps into units.
 #[derive(Default)]
 pub(super) struct Units {
+    /// Whether there is a shortcut for files that are absent at the destination.
+    links: bool,
+    linked: Vec<(Item, Step)>,
     puts: Vec<(Item, Expect)>,
     put_bytes: u64,
     compared: Vec<(Item, Version)>,
@@ -33,10 +38,22 @@ pub(super) struct Units {
 }
 
 impl Units {
+    pub(super) fn new(links: bool) -> Self {
+        Self {
+            links,
+            ..Self::default()
+        }
+    }
+
     /// Adds a step; answers the unit that is full. Small files travel together up to `most` bytes, if
     /// that is less than what else bounds them.
     pub(super) fn add(&mut self, (item, step): (Item, Step), most: u64) -> Option<Unit> {
         let size = item.entry.size;
+        if self.links && step.can_link(&item) {
+            let unit = (self.linked.len() >= MAX_FILES).then(|| self.take_linked());
+            self.linked.push((item, step));
+            return unit;
+        }
         match step {
             Step::Put(expect) => {
                 let bytes = self.put_bytes.saturating_add(size);
@@ -64,13 +81,18 @@ impl Units {
 
     /// What has not filled a unit.
     pub(super) fn rest(mut self) -> Vec<Unit> {
-        let units = [self.take_puts(), self.take_compared()];
+        let units = [self.take_linked(), self.take_puts(), self.take_compared()];
         let empty = |unit: &Unit| match unit {
+            Unit::Link(files) => files.is_empty(),
             Unit::Put(puts) => puts.is_empty(),
             Unit::Verify(items) => items.is_empty(),
             Unit::Transfer(..) => false,
         };
         units.into_iter().filter(|unit| !empty(unit)).collect()
+    }
+
+    fn take_linked(&mut self) -> Unit {
+        Unit::Link(std::mem::take(&mut self.linked))
     }
 
     fn take_puts(&mut self) -> Unit {

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::Storage;
-use super::fs::{Access, File, Kind, read_full};
+use super::fs::{Access, Directory, File, Kind, Stat, read_full};
 use super::packed::Packed;
 use super::partial::{self, Partial, Stale};
 use super::place::Missing;
@@ -91,7 +91,7 @@ impl Storage {
     }
 
     /// The hash of the first `size` bytes of an open file. That it has no more, whoever asks finds
-    /// out by its [`Stat`](super::fs::Stat).
+    /// out by its [`Stat`].
     pub(super) fn hash_file(&self, file: &dyn File, size: u64) -> Result<Digest> {
         let mut hasher = TreeHasher::new(size);
         let whole = ByteRange::new(0, size).map_err(|_| invalid("the size is too large"))?;
@@ -239,7 +239,7 @@ impl Storage {
         Ok(())
     }
 
-    fn partial(&self, target: &Target, stale: Stale) -> Result<Arc<OpenPartial>> {
+    pub(super) fn partial(&self, target: &Target, stale: Stale) -> Result<Arc<OpenPartial>> {
         let fits = |partial: &OpenPartial| partial.is_for(target);
         self.partials.find_or_open(&target.path, fits, || {
             let place = self.places().parent(&target.path, Missing::Create)?;
@@ -248,7 +248,7 @@ impl Storage {
     }
 
     /// Opens a file that must be `version`, or finds it open.
-    fn open_version(&self, path: &RelPath, version: &Version) -> Result<Arc<dyn File>> {
+    pub(super) fn open_version(&self, path: &RelPath, version: &Version) -> Result<Arc<dyn File>> {
         if let Some(file) = self.opened.find(path)
             && self.check_version(&*file, version).is_ok()
         {
@@ -262,10 +262,23 @@ impl Storage {
 
     fn open_in(
         &self,
-        directory: &dyn super::fs::Directory,
+        directory: &dyn Directory,
         path: &RelPath,
         version: &Version,
     ) -> Result<Arc<dyn File>> {
+        let (file, stat) = self.open_unsettled(directory, path, version)?;
+        self.settle(&*file, version, stat.changed)?;
+        Ok(file)
+    }
+
+    /// Opens a file that must be `version`, and that nobody writes. A change of it within the tick
+    /// of its last one may have been overlooked.
+    pub(super) fn open_unsettled(
+        &self,
+        directory: &dyn Directory,
+        path: &RelPath,
+        version: &Version,
+    ) -> Result<(Arc<dyn File>, Stat)> {
         let file = match directory.open(path.file_name(), Access::Read) {
             Err(error) if ErrorKind::of_io(&error) == ErrorKind::Conflict => {
                 return Err(changed().because(error));
@@ -290,8 +303,7 @@ impl Storage {
                 "a process has it open for writing",
             ));
         }
-        self.settle(&*file, version, stat.changed)?;
-        Ok(file)
+        Ok((file, stat))
     }
 
     /// Waits until a later change of the file would show in its times: within one tick of the file
@@ -312,7 +324,7 @@ impl Storage {
         self.check_version(file, version)
     }
 
-    fn check_version(&self, file: &dyn File, version: &Version) -> Result<()> {
+    pub(super) fn check_version(&self, file: &dyn File, version: &Version) -> Result<()> {
         let expected = LocalVersion::parse(version)?;
         let still = self.linked.is_still(&expected, || file.stat());
         if still.doing("looking at the file")? {
@@ -324,7 +336,7 @@ impl Storage {
     }
 }
 
-fn changed() -> Error {
+pub(super) fn changed() -> Error {
     Error::new(ErrorKind::Changed, "it changed while it was being read")
 }
 

@@ -4,17 +4,130 @@
 //! whatever a crash leaves there can be put back without any record of it.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
+use super::Storage;
 use super::fs::{Access, Directory, File, Kind, Rename, Stat};
 use super::names::DELETING;
+use super::place::{Missing, Place};
 use super::version::{Became, Linked, LocalVersion};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::{Escaped, RelPath};
+use crate::service::{Delete, DeleteName};
+
+/// What a name must still stand for, to be deleted.
+#[derive(Clone, Copy, Debug)]
+enum Still {
+    /// The file or link in the version that was read: the destination has a copy of that.
+    Version(LocalVersion),
+    /// The file that this was a version of, whatever is in it by now: the destination has it under a
+    /// name of its own. If this is its only one, that name is gone, or this is another file under
+    /// the same number.
+    File(LocalVersion),
+}
+
+impl Still {
+    fn before(&self) -> &LocalVersion {
+        match self {
+            Self::Version(version) | Self::File(version) => version,
+        }
+    }
+
+    /// Whether it stands for that, but for what a rename changes.
+    fn holds(&self, stat: &Stat) -> bool {
+        let found = LocalVersion::of(stat);
+        match self {
+            Self::Version(version) => found.same_but_changed(version),
+            Self::File(version) => {
+                stat.kind == Kind::File && stat.links > 1 && found.is_same_file(version)
+            }
+        }
+    }
+}
+
+impl Storage {
+    /// Deletes files and links that have a receipt, and empty directories.
+    pub(super) fn delete(&self, deletes: &[Delete]) -> Vec<Result<()>> {
+        self.delete_each(deletes.iter().map(|delete| match delete {
+            Delete::File { path, version, .. } => {
+                let still =
+                    LocalVersion::parse(version).map(|version| Some(Still::Version(version)));
+                (path, still)
+            }
+            Delete::Directory { path } => (path, Ok(None)),
+        }))
+    }
+
+    /// Deletes names of files that have another one at the destination.
+    pub(super) fn delete_names(&self, deletes: &[DeleteName]) -> Vec<Result<()>> {
+        self.delete_each(deletes.iter().map(|delete| {
+            let still = LocalVersion::parse(&delete.version).map(|v| Some(Still::File(v)));
+            (&delete.path, still)
+        }))
+    }
+
+    /// Deletes what stands for what it should; a directory where nothing is said of that.
+    fn delete_each<'a>(
+        &self,
+        deletes: impl Iterator<Item = (&'a RelPath, Result<Option<Still>>)>,
+    ) -> Vec<Result<()>> {
+        let _alone = self.deleting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.places();
+        let mut deleters: Vec<(Arc<Place>, Deleter<'_>)> = Vec::new();
+        let mut delete_one = |path: &RelPath, still: Result<Option<Still>>| {
+            let place = match places.parent(path, Missing::Fail) {
+                // With the directory, what was in it is gone too.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                other => other?,
+            };
+            let Some(still) = still? else {
+                return remove_directory(&*place.directory, path.file_name());
+            };
+            self.opened.forget(path);
+            let known = deleters
+                .iter()
+                .position(|(known, _)| Arc::ptr_eq(known, &place));
+            let at = known.unwrap_or_else(|| {
+                let deleter = Deleter::new(Arc::clone(&place.directory), &self.linked);
+                deleters.push((place, deleter));
+                deleters.len() - 1
+            });
+            deleters
+                .get_mut(at)
+                .map_or(Ok(()), |(_, deleter)| deleter.delete(path, &still))
+        };
+        let deleted = deletes
+            .map(|(path, still)| delete_one(path, still).map_err(|e| e.at(path)))
+            .collect();
+        for (_, deleter) in deleters {
+            deleter.finish();
+        }
+        deleted
+    }
+
+    /// Whether names of `directory` can be set aside and deleted, as far as one can know before.
+    pub(super) fn can_delete_in(&self, directory: &Arc<dyn Directory>) -> bool {
+        let _alone = self.deleting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut deleter = Deleter::new(Arc::clone(directory), &self.linked);
+        let can = deleter.place().is_ok();
+        deleter.finish();
+        can
+    }
+}
+
+fn remove_directory(parent: &dyn Directory, name: &[u8]) -> Result<()> {
+    match parent.remove_directory(name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            Err(Error::new(ErrorKind::Conflict, "the directory is not empty").because(error))
+        }
+        other => other.doing("removing the directory"),
+    }
+}
 
 /// Deletes files of one directory.
 #[derive(Debug)]
-pub(crate) struct Deleter<'a> {
+struct Deleter<'a> {
     directory: Arc<dyn Directory>,
     linked: &'a Linked,
     /// The reserved place, once it is needed.
@@ -22,7 +135,7 @@ pub(crate) struct Deleter<'a> {
 }
 
 impl<'a> Deleter<'a> {
-    pub(crate) fn new(directory: Arc<dyn Directory>, linked: &'a Linked) -> Self {
+    fn new(directory: Arc<dyn Directory>, linked: &'a Linked) -> Self {
         Self {
             directory,
             linked,
@@ -30,8 +143,8 @@ impl<'a> Deleter<'a> {
         }
     }
 
-    /// Deletes the file or link at `path`, if it is still `version`.
-    pub(crate) fn delete(&mut self, path: &RelPath, version: &LocalVersion) -> Result<()> {
+    /// Deletes the file or link at `path`, if it is `still` what it should be.
+    fn delete(&mut self, path: &RelPath, still: &Still) -> Result<()> {
         let name = path.file_name();
         if self.place.is_none() && self.is_gone(name)? {
             // An answer was lost: it is deleted already, and no place is made for it.
@@ -44,6 +157,14 @@ impl<'a> Deleter<'a> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.doing("looking at the source file")?,
         };
+        let version = match still {
+            Still::Version(version) => version,
+            // Its other name is the destination's: no other one of the source changes with it.
+            Still::File(_) if still.holds(&found) => {
+                return self.remove(&*place, name, found.kind, still).map(drop);
+            }
+            Still::File(version) => return Err(changed(version, &found)),
+        };
         let look = || self.directory.stat(name);
         if LocalVersion::of(&found) != *version
             && !self
@@ -55,12 +176,12 @@ impl<'a> Deleter<'a> {
         }
         if found.links > 1 {
             return self.linked.while_deleting(version, || {
-                let file = self.remove(&*place, name, found.kind, version)?;
+                let file = self.remove(&*place, name, found.kind, still)?;
                 let after = file.map(|file| file.stat().doing("looking at other names"));
                 Ok(((), after.transpose()?))
             });
         }
-        self.remove(&*place, name, found.kind, version).map(drop)
+        self.remove(&*place, name, found.kind, still).map(drop)
     }
 
     fn is_gone(&self, name: &[u8]) -> Result<bool> {
@@ -77,12 +198,12 @@ impl<'a> Deleter<'a> {
         place: &dyn Directory,
         name: &[u8],
         kind: Kind,
-        before: &LocalVersion,
+        still: &Still,
     ) -> Result<Option<Arc<dyn File>>> {
         self.directory
             .rename(name, place, name, Rename::NoReplace)
             .doing("setting the source file aside")?;
-        let checked = check(place, name, kind, before).and_then(|file| {
+        let checked = check(place, name, kind, still).and_then(|file| {
             place.unlink(name).doing("deleting the source file")?;
             Ok(file)
         });
@@ -111,7 +232,7 @@ impl<'a> Deleter<'a> {
     }
 
     /// Removes the reserved place again.
-    pub(crate) fn finish(self) {
+    fn finish(self) {
         if self.place.is_some() {
             // What it still holds is put back by the next listing.
             let _ = self.directory.remove_directory(DELETING);
@@ -124,15 +245,15 @@ fn check(
     place: &dyn Directory,
     name: &[u8],
     kind: Kind,
-    before: &LocalVersion,
+    still: &Still,
 ) -> Result<Option<Arc<dyn File>>> {
     let doing = "looking at the source file again";
     let check = |stat: Stat| {
         // From here on nobody can open it by name: what is in it now is what goes.
-        if LocalVersion::of(&stat).same_but_changed(before) {
+        if still.holds(&stat) {
             Ok(())
         } else {
-            Err(changed(before, &stat))
+            Err(changed(still.before(), &stat))
         }
     };
     if kind != Kind::File {

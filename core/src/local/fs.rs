@@ -115,6 +115,9 @@ pub trait Directory: Debug + Send + Sync {
         to: &[u8],
         how: Rename,
     ) -> io::Result<()>;
+    /// Gives an open file, which is of the same implementation, another name; fails with `EEXIST`
+    /// where there is one, and with `EPERM` or `EOPNOTSUPP` where the file system cannot do it.
+    fn link(&self, file: &dyn File, name: &[u8]) -> io::Result<()>;
     /// Removes a name that is not a directory.
     fn unlink(&self, name: &[u8]) -> io::Result<()>;
     /// Removes an empty directory.
@@ -149,6 +152,10 @@ pub trait File: Debug + Send + Sync {
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize>;
     /// Sets its size; what is added is zeros that are not stored.
     fn set_size(&self, size: u64) -> io::Result<()>;
+    /// Makes its content that of `source`, which is of the same implementation, in blocks that both
+    /// share until one of them is written to. Fails where the file system cannot, and may have
+    /// changed some of the content then.
+    fn share(&self, source: &dyn File) -> io::Result<()>;
     /// Makes a range zeros, if it can without storing them.
     fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()>;
     /// The first stored byte at or after `offset`; `None` where only a hole follows.
@@ -165,6 +172,8 @@ pub trait File: Debug + Send + Sync {
     /// Whether a process has it open for writing; `false` where that cannot be known. It must have
     /// been opened with [`Access::Read`].
     fn has_writer(&self) -> bool;
+    /// Itself, for [`Directory::link`] and [`share`](Self::share) of one implementation.
+    fn as_any(&self) -> &dyn Any;
 }
 
 /// Fills `buffer` from `offset` as far as the file goes; answers how much that was.

@@ -20,7 +20,7 @@ use crate::path::RelPath;
 use crate::service::{Content, Expect, Finish, FinishFrom, Outcome, Put, Receipt, Target};
 
 /// From how many files on, a batch is synced with its whole file system instead of one by one.
-const GROUP: usize = 8;
+pub(super) const GROUP: usize = 8;
 
 /// What a final file is to be.
 struct Wanted<'a> {

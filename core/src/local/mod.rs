@@ -6,6 +6,7 @@
 //! hashing, patching), `partial` and `state` (files under construction), `install` (verify, sync,
 //! rename), `delete`, `lease`, and `version` (which state of a file something was said about).
 
+use std::any::Any;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
@@ -21,16 +22,17 @@ use self::names::PartialNames;
 use self::opened::{OpenedFiles, OpenedPartials};
 use self::os::OsFileSystem;
 use self::place::Places;
+use self::shortcut::LocalShortcut;
 use self::version::Linked;
 use crate::buffers::Buffers;
 use crate::clock::{Clock, SystemClock};
 use crate::delta::Signature;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hash::RangeHash;
 use crate::service::{
     Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
     MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, Role,
-    SendBlock, Service, SignatureRequest, bounded,
+    SendBlock, Service, Shortcut, SignatureRequest, bounded,
 };
 use crate::transport::PeerId;
 
@@ -51,6 +53,7 @@ mod partial;
 mod place;
 mod probe;
 mod read_back;
+mod shortcut;
 mod state;
 mod sweep;
 mod version;
@@ -247,54 +250,6 @@ impl Storage {
         }
         outcome
     }
-
-    fn delete(&self, deletes: &[Delete]) -> Vec<Result<()>> {
-        let _alone = self.deleting.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut places = self.places();
-        let mut deleters: Vec<(Arc<place::Place>, delete::Deleter<'_>)> = Vec::new();
-        let mut delete_one = |delete: &Delete| {
-            let path = delete.path();
-            let place = match places.parent(path, place::Missing::Fail) {
-                // With the directory, what was in it is gone too.
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-                other => other?,
-            };
-            let Delete::File { version, .. } = delete else {
-                return remove_directory(&*place.directory, path.file_name());
-            };
-            self.opened.forget(path);
-            let version = version::LocalVersion::parse(version)?;
-            let known = deleters
-                .iter()
-                .position(|(known, _)| Arc::ptr_eq(known, &place));
-            let at = known.unwrap_or_else(|| {
-                let deleter = delete::Deleter::new(Arc::clone(&place.directory), &self.linked);
-                deleters.push((place, deleter));
-                deleters.len() - 1
-            });
-            deleters
-                .get_mut(at)
-                .map_or(Ok(()), |(_, deleter)| deleter.delete(path, &version))
-        };
-        let deleted = deletes
-            .iter()
-            .map(|delete| delete_one(delete).map_err(|e| e.at(delete.path())))
-            .collect();
-        for (_, deleter) in deleters {
-            deleter.finish();
-        }
-        deleted
-    }
-}
-
-fn remove_directory(parent: &dyn Directory, name: &[u8]) -> Result<()> {
-    match parent.remove_directory(name) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::DirectoryNotEmpty => {
-            Err(Error::new(ErrorKind::Conflict, "the directory is not empty").because(error))
-        }
-        other => other.doing("removing the directory"),
-    }
 }
 
 #[async_trait]
@@ -409,6 +364,18 @@ impl Service for LocalService {
     /// Nothing is sent over a network from here: no limit is in force, whatever is asked.
     async fn configure(&self, _config: Config) -> Result<Config> {
         Ok(Config::default())
+    }
+
+    fn shortcut(&self, source: &dyn Service) -> Option<Arc<dyn Shortcut>> {
+        let source: &Self = source.as_any()?.downcast_ref()?;
+        Some(Arc::new(LocalShortcut::new(
+            &source.storage,
+            &self.storage,
+        )?))
+    }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
     }
 }
 

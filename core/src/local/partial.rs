@@ -168,6 +168,27 @@ impl Partial {
         self.arrived(range, hash)
     }
 
+    /// Makes the content that of `source`, which has the target's size, if the file system can share
+    /// its blocks. The error says why it cannot; nothing has arrived then.
+    pub(crate) fn share(&mut self, source: &dyn File) -> Result<io::Result<()>> {
+        self.look(0)?;
+        let shared = self.file.share(source);
+        if shared.is_err() {
+            // It may have come half way.
+            self.state.ranges = RangeSet::new();
+            self.keep_state()?;
+            self.file.set_size(0).doing("emptying the partial")?;
+            self.file
+                .set_size(self.state.size)
+                .doing("sizing the partial")?;
+            self.fresh = true;
+            return Ok(shared);
+        }
+        self.fresh = false;
+        let whole = self.range(0, self.state.size)?;
+        self.arrived(whole, None).map(Ok)
+    }
+
     /// Notes that `range` has arrived; before it was written, there was a [`look`](Self::look).
     pub(crate) fn arrived(&mut self, range: ByteRange, hash: Option<&HashState>) -> Result<()> {
         self.left = Some(self.version()?);

@@ -90,7 +90,7 @@ impl OpenPartial {
             .unwrap_or_else(PoisonError::into_inner);
         let hash = read
             .ready(&mut partial)
-            .and_then(|_| read.to_the_end(storage, &partial));
+            .and_then(|_| read.finish(storage, &partial));
         (partial, hash)
     }
 }
@@ -119,7 +119,7 @@ impl ReadBack {
             .filter(|ready| !ready.is_empty()))
     }
 
-    fn to_the_end(mut self, storage: &Storage, partial: &Partial) -> Result<Digest> {
+    fn finish(mut self, storage: &Storage, partial: &Partial) -> Result<Digest> {
         if let Ok(rest) = ByteRange::new(self.hasher.position(), self.size) {
             storage.feed(&**partial.file(), rest, |bytes, _| {
                 self.hasher.update(bytes).map_err(misfit)

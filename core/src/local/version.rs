@@ -67,6 +67,11 @@ impl LocalVersion {
             .map_err(|error| Error::new(ErrorKind::Invalid, "making a version").because(error))
     }
 
+    /// Whether `other` is a version of the same file.
+    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+
     /// Whether `other` is the same but for the time of its last change of attributes, which a
     /// rename sets too.
     pub(crate) fn same_but_changed(&self, other: &Self) -> bool {

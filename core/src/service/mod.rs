@@ -6,6 +6,9 @@
 //! directory of this machine; a client of a remote daemon is a `Service` too, and the engine cannot
 //! tell them apart. A service is not for choosing what to move: it answers, the mover decides.
 
+use std::any::Any;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 
@@ -19,6 +22,7 @@ mod finish;
 mod listing;
 mod offer;
 mod run;
+mod shortcut;
 
 pub(crate) use batch::{bounded, pass};
 pub use content::{
@@ -31,6 +35,7 @@ pub use finish::{
 pub use listing::{Cursor, List, ListFailure, Page};
 pub use offer::{Answer, Arrived, Offer, Present, PresentKind};
 pub use run::{Claim, Config, Ending, MIN_BLOCK, Role, RunId, block_size_at};
+pub use shortcut::{DeleteName, LinkFile, SameFile, ShareFile, Shortcut};
 
 /// The most bytes that one read, send or patch carries.
 pub const MAX_BLOCK: u64 = 1 << 20;
@@ -145,5 +150,18 @@ pub trait Service: Send + Sync {
     /// where a limit is in force ([`block_size_at`]). Batches are to hold a few blocks.
     fn block_size(&self) -> u64 {
         MAX_BLOCK
+    }
+
+    /// A shorter way from `source` to here, if this service knows it for one of its own kind. It is
+    /// asked once both are claimed. A service that stands before another one, or is reached over a
+    /// connection, has none.
+    fn shortcut(&self, _source: &dyn Service) -> Option<Arc<dyn Shortcut>> {
+        None
+    }
+
+    /// Itself, for [`shortcut`](Self::shortcut) between two of one kind; `None` for whoever is not
+    /// to be known for what it is.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
     }
 }

@@ -455,12 +455,22 @@ fn one_place_decides_a_deletion() {
             // The message, made of the mover's decision.
             assert_eq!(constructions(&tokens, "Self : : File"), 1, "{name}");
         }
-        for renamed in ["Delete : : {", "Delete : : *", "Delete as"] {
+        for renamed in ["Delete : : {", "Delete : : *", "Delete as", "DeleteName as"] {
             assert!(
                 find(&tokens, renamed).is_empty(),
                 "{name} hides Delete::File"
             );
         }
+        // The other way to delete a source's name: what has its final one by a shortcut.
+        let built = find(&tokens, "DeleteName {").len();
+        let is_definition = usize::from(path == Path::new("core/src/service/shortcut.rs"));
+        assert_eq!(
+            built,
+            usize::from(path == decides) + is_definition,
+            "{name} builds DeleteName"
+        );
+        let asked = find(&tokens, "shortcut . delete (").len();
+        assert_eq!(asked, usize::from(path == decides), "{name} deletes names");
         let asked = find(&tokens, "source . delete (").len();
         let directories = Path::new("core/src/engine/directories.rs");
         let allowed = usize::from(path == decides || path == directories);
@@ -476,6 +486,12 @@ fn a_receipt_comes_from_the_end_of_a_finish_alone() {
         let name = path.display();
         let issued = !find(&tokens, "Receipt : : issue").is_empty();
         assert_eq!(issued, path == issues, "{name} issues receipts");
+        // That a file has two names is said once both are durable, and no message carries it.
+        let links = Path::new("core/src/local/shortcut.rs");
+        let issued = find(&tokens, "SameFile : : issue").len();
+        assert_eq!(issued, usize::from(path == links), "{name} issues SameFile");
+        let carried = path.starts_with("transports") && !find(&tokens, "SameFile").is_empty();
+        assert!(!carried, "{name} carries SameFile");
         // A remote service's receipt becomes one where its message is received, and nowhere else.
         let relayed = find(&tokens, "Receipt : : relay").len();
         assert_eq!(
@@ -483,7 +499,12 @@ fn a_receipt_comes_from_the_end_of_a_finish_alone() {
             usize::from(path == relays),
             "{name} hands on receipts"
         );
-        for renamed in ["Receipt : : {", "Receipt : : *", "Receipt as"] {
+        for renamed in [
+            "Receipt : : {",
+            "Receipt : : *",
+            "Receipt as",
+            "SameFile as",
+        ] {
             assert!(find(&tokens, renamed).is_empty(), "{name} hides Receipt");
         }
     }
@@ -538,9 +559,18 @@ fn storage_works_on_handles_alone() {
             let group = &tokens[at..closing(&tokens, at + 3)];
             assert!(find(group, "fs").is_empty(), "{name} uses std::fs");
         }
-        // The working directory, from which the user's own path to the root is resolved.
+        // The working directory, from which the user's own path to the root is resolved; and the
+        // kernel's name of an open file, which is to get another one.
         let uses = find(&tokens, "CWD ,").len();
-        assert!(uses <= usize::from(machine) * 2, "{name} opens paths");
+        assert!(uses <= usize::from(machine) * 3, "{name} opens paths");
+        let linked = find(
+            &tokens,
+            "linkat ( CWD , open , & self . fd , name , flags )",
+        )
+        .len();
+        assert_eq!(linked, usize::from(machine), "{name} links paths");
+        let open = "let open = format ! ( \"/proc/self/fd/{}\" , file . as_raw_fd ( ) ) ;";
+        assert_eq!(find(&tokens, open).len(), usize::from(machine), "{name}");
     }
 }
 

@@ -87,9 +87,9 @@ impl Log {
     }
 }
 
-/// A file system with a source and a destination.
+/// A file system with a source and a destination, on which files are carried.
 fn ends() -> SimFileSystem {
-    let fs = SimFileSystem::new();
+    let fs = SimFileSystem::new().with_links(false);
     fs.mkdir_all("/src");
     fs.mkdir_all("/dst");
     fs
@@ -186,6 +186,35 @@ fn every_event_of_a_move_and_of_storage() {
         "seconds=",
     ];
     log.has("INFO", "run.finished", &figures);
+    log.forget();
+
+    // By the shortcut: nobody has a hash.
+    let fs = ends().with_links(true);
+    fs.write("/src/f", "content");
+    assert_eq!(moves(&fs).sent, 0);
+    log.has("INFO", "file.finished", &["path=f", "bytes=7", "run="]);
+    log.has("INFO", "file.deleted", &["path=f", "bytes=7", "run="]);
+    log.forget();
+
+    // A shortcut that is refused, and what could not be synced for it.
+    let fs = ends();
+    fs.write("/src/f", "content");
+    assert_eq!(moves(&fs).sent, 7);
+    let refused = ["path=f", "reason=Operation not permitted"];
+    log.has("DEBUG", "file.not_linked", &refused);
+    log.forget();
+    let fs = ends().with_links(true);
+    fs.write("/src/f", "content");
+    let sync = |call: &Call| call.name == "file.sync";
+    fs.script().at(sync, 1, Effect::Fail(libc::EIO));
+    assert_eq!(moves(&fs).sent, 7);
+    log.has("ERROR", "sync.failed", &["path=f", "reason="]);
+    log.forget();
+
+    let fs = ends();
+    fs.write("/src/f", bytes(LARGE));
+    assert_eq!(moves(&fs).sent, LARGE as u64);
+    log.has("DEBUG", "file.not_shared", &["path=f", "reason="]);
     log.forget();
 
     // Too young.

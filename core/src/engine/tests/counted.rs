@@ -94,6 +94,9 @@ async fn new_files_in_a_batch_and_in_blocks(#[case] mode: Mode) {
     ends.at_source("empty", b"");
     ends.at_source("small", &content(1000, 1));
     ends.at_source("large", &content(3 * MIB + 1, 2));
+    for name in ["small", "large", "empty"] {
+        ends.name_outside(name);
+    }
     std::os::unix::fs::symlink("small", ends.from.path().join("link")).unwrap();
     let counted = Counted::new();
     counted.run(&ends, MoveOptions::new(mode)).await;
@@ -110,10 +113,22 @@ async fn new_files_in_a_batch_and_in_blocks(#[case] mode: Mode) {
 }
 
 #[tokio::test]
+async fn what_is_linked_has_no_bytes() {
+    let ends = Ends::new();
+    ends.at_source("small", &content(1000, 1));
+    ends.at_source("large", &content(3 * MIB + 1, 2));
+    let counted = Counted::new();
+    let report = counted.run(&ends, a_move()).await;
+    assert_eq!((report.sent, report.bytes), (0, 3 * MIB as u64 + 1001));
+    assert_eq!(counted.figures(), figures(2, 2, 0, &[]));
+}
+
+#[tokio::test]
 async fn a_file_that_goes_on_where_it_was() {
     let ends = Ends::new();
     let all = content(5 * MIB, 3);
     ends.at_source("f", &all);
+    ends.name_outside("f");
     let page = ends.source().list(files()).await.unwrap();
     let entry = &page.entries[0];
     let destination = ends.destination();
@@ -282,6 +297,10 @@ async fn two_engines_do_not_disturb_each_other() {
     one.at_source("f", b"12345");
     other.at_source("f", b"123");
     other.at_source("g", b"1234");
+    one.name_outside("f");
+    for name in ["f", "g"] {
+        other.name_outside(name);
+    }
     let (first, second) = (Counted::new(), Counted::new());
     tokio::join!(first.run(&one, a_move()), second.run(&other, a_move()));
     assert_eq!(first.figures(), figures(1, 1, 0, &whole(5)));

@@ -22,6 +22,7 @@ const MIB: usize = 1 << 20;
 struct Ends {
     from: TempDir,
     to: TempDir,
+    outside: TempDir,
 }
 
 impl Ends {
@@ -29,6 +30,7 @@ impl Ends {
         Self {
             from: tempfile::tempdir().unwrap(),
             to: tempfile::tempdir().unwrap(),
+            outside: tempfile::tempdir().unwrap(),
         }
     }
 
@@ -38,6 +40,12 @@ impl Ends {
 
     fn at_destination(&self, name: &str, content: &[u8]) {
         fs::write(self.to.path().join(name), content).unwrap();
+    }
+
+    /// Gives a source file another name: what has several is carried instead of linked.
+    fn name_outside(&self, name: &str) {
+        let from = self.from.path().join(name);
+        fs::hard_link(from, self.outside.path().join(name)).unwrap();
     }
 
     fn source(&self) -> Arc<dyn Service> {

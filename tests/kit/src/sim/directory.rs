@@ -119,6 +119,21 @@ impl Directory for SimDirectory {
         disk.rename(self.ino, from, other.ino, to, how)
     }
 
+    fn link(&self, file: &dyn File, name: &[u8]) -> io::Result<()> {
+        let mut disk = self.call("link", name)?;
+        let file = file.as_any().downcast_ref::<SimFile>();
+        let Some(ino) = file.and_then(|file| file.inode_of(&self.shared)) else {
+            return Err(errno(libc::EXDEV));
+        };
+        if !disk.links {
+            return Err(errno(libc::EPERM));
+        }
+        if disk.inode(ino).links == 0 {
+            return Err(errno(libc::ENOENT));
+        }
+        disk.hard_link(ino, self.ino, name)
+    }
+
     fn unlink(&self, name: &[u8]) -> io::Result<()> {
         let mut disk = self.call("unlink", name)?;
         disk.unlink(self.ino, name)

@@ -5,7 +5,7 @@ use std::io;
 
 use realize_core::entry::Timestamp;
 
-use super::content::{Content, Space};
+use super::content::{Content, PAGE_LEN, Space};
 use super::inode::{Body, Ino, Inode, Name, Names};
 use super::journal::Transaction;
 
@@ -29,6 +29,10 @@ pub(super) struct Disk {
     pub(super) any_case: bool,
     /// Whether two names can change places.
     pub(super) exchanges: bool,
+    /// Whether a file can get another name, but by a test.
+    pub(super) links: bool,
+    /// Whether files can share blocks.
+    pub(super) shares: bool,
     /// The power is gone: nothing works any more.
     pub(super) off: bool,
     next_ino: Ino,
@@ -54,6 +58,8 @@ impl Disk {
             now,
             any_case: false,
             exchanges: true,
+            links: true,
+            shares: false,
             off: false,
             next_ino: ROOT + 1,
             next_handle: 1,
@@ -155,6 +161,23 @@ impl Disk {
         content.set_size(size, space);
         let now = self.tick();
         self.inode_mut(ino).modify(now);
+        Ok(())
+    }
+
+    /// Makes a file's content that of another one on its device. Pages count for each file that has
+    /// them.
+    pub(super) fn share(&mut self, source: Ino, ino: Ino) -> io::Result<()> {
+        if self.inode(source).device != self.inode(ino).device {
+            return Err(errno(libc::EXDEV));
+        }
+        let pages = self.content(source)?.live.clone();
+        self.set_size(ino, 0)?;
+        self.set_size(ino, pages.size)?;
+        for (index, page) in pages.nonzero() {
+            let offset = index * PAGE_LEN;
+            let len = (pages.size - offset).min(PAGE_LEN) as usize;
+            self.write(ino, &page[..len], offset)?;
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Open files.
 
+use std::any::Any;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -37,6 +38,11 @@ impl SimFile {
             name: name.to_vec(),
             access,
         }
+    }
+
+    /// Its inode, if it is on the file system that has `shared` in common.
+    pub(super) fn inode_of(&self, shared: &Arc<Shared>) -> Option<Ino> {
+        Arc::ptr_eq(&self.shared, shared).then_some(self.ino)
     }
 
     fn call(&self, call: &'static str) -> io::Result<(MutexGuard<'_, Disk>, Verdict)> {
@@ -105,6 +111,19 @@ impl File for SimFile {
         disk.set_size(self.ino, size)
     }
 
+    fn share(&self, source: &dyn File) -> io::Result<()> {
+        let mut disk = self.disk("file.share")?;
+        self.check_writes(libc::EBADF)?;
+        let source = source.as_any().downcast_ref::<Self>();
+        let Some(source) = source.and_then(|file| file.inode_of(&self.shared)) else {
+            return Err(errno(libc::EXDEV));
+        };
+        if !disk.shares {
+            return Err(errno(libc::EOPNOTSUPP));
+        }
+        disk.share(source, self.ino)
+    }
+
     fn punch_hole(&self, offset: u64, len: u64) -> io::Result<()> {
         let mut disk = self.disk("file.punch_hole")?;
         self.check_writes(libc::EBADF)?;
@@ -155,6 +174,10 @@ impl File for SimFile {
     fn has_writer(&self) -> bool {
         self.disk("file.has_writer")
             .is_ok_and(|disk| disk.inode(self.ino).writers > 0)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
     }
 }
 

@@ -71,6 +71,20 @@ impl SimFileSystem {
         self
     }
 
+    /// Whether it gives a file another name, or refuses with `EPERM`; a test always can.
+    #[must_use]
+    pub fn with_links(self, links: bool) -> Self {
+        self.disk().links = links;
+        self
+    }
+
+    /// Whether files on it can share blocks, which they cannot unless this is said.
+    #[must_use]
+    pub fn with_shares(self, shares: bool) -> Self {
+        self.disk().shares = shares;
+        self
+    }
+
     /// Makes `path` the root of another device, and all there is durable.
     ///
     /// # Panics
@@ -292,12 +306,44 @@ mod tests {
             code(a.rename(b"f", &*other, b"f", Rename::NoReplace)),
             libc::EXDEV
         );
+        let file = a.open(b"f", Access::Read).unwrap();
+        assert_eq!(code(mount.link(&*file, b"f")), libc::EXDEV);
+        assert_eq!(code(other.link(&*file, b"f")), libc::EXDEV);
 
         mount.create(b"g").unwrap();
         mount.sync_file_system().unwrap();
         let after = fs.power_loss(Crash::OnlySynced, 0);
         assert!(after.read("/mnt/g").is_some());
         assert!(after.read("/a/f").is_none());
+    }
+
+    #[test]
+    fn a_file_gets_another_name_once() {
+        let fs = SimFileSystem::new();
+        fs.write("/f", "x");
+        fs.sync_everything();
+        let root = fs.open_root(Path::new("/")).unwrap();
+        let file = root.open(b"f", Access::Read).unwrap();
+        let code = |result: io::Result<()>| result.unwrap_err().raw_os_error().unwrap();
+        root.link(&*file, b"g").unwrap();
+        assert_eq!(code(root.link(&*file, b"g")), libc::EEXIST);
+        let (f, g) = (fs.stat("/f").unwrap(), fs.stat("/g").unwrap());
+        assert_eq!((f, g.links), (g, 2));
+        assert!(fs.survivor(Crash::OnlySynced, 0).stat("/g").is_none());
+        root.sync().unwrap();
+        root.unlink(b"f").unwrap();
+        assert_eq!(
+            fs.survivor(Crash::OnlySynced, 0).stat("/f").unwrap().links,
+            2
+        );
+        root.unlink(b"g").unwrap();
+        assert_eq!(code(root.link(&*file, b"h")), libc::ENOENT);
+
+        let fs = SimFileSystem::new().with_links(false);
+        fs.write("/f", "x");
+        let root = fs.open_root(Path::new("/")).unwrap();
+        let file = root.open(b"f", Access::Read).unwrap();
+        assert_eq!(code(root.link(&*file, b"g")), libc::EPERM);
     }
 
     #[test]

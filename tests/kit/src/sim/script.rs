@@ -2,11 +2,11 @@
 //!
 //! Every call through the traits that touches the system is a step, numbered from 1. The names are
 //! `open_root`; on names in a directory `open_directory`, `open`, `create`, `create_directory`,
-//! `create_link`, `stat`, `read_link`, `set_link_modified`, `rename`, `unlink`,
+//! `create_link`, `stat`, `read_link`, `set_link_modified`, `rename`, `link`, `unlink`,
 //! `remove_directory`; on a directory `directory.entries`, `directory.next` (one for some names of
 //! a listing), `directory.stat`, `directory.set_mode`, `directory.sync`, `sync_file_system`,
 //! `free_space`; on a file `file.stat`, `file.read`, `file.write`, `file.set_size`,
-//! `file.punch_hole`, `file.next_data`, `file.set_mode`, `file.set_modified`, `file.sync`,
+//! `file.share`, `file.punch_hole`, `file.next_data`, `file.set_mode`, `file.set_modified`, `file.sync`,
 //! `file.try_lock`, `file.has_writer`.
 
 use std::collections::{BTreeSet, VecDeque};

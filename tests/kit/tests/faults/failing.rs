@@ -39,7 +39,13 @@ fn every_call_fails_once(
         Scenario::Empty,
         Scenario::Sparse,
         Scenario::Identical,
-        Scenario::HardLinks
+        Scenario::HardLinks,
+        Scenario::Linked,
+        Scenario::LinkedBatch,
+        Scenario::LinkedResume,
+        Scenario::LinkedTwice,
+        Scenario::LinkedPartly,
+        Scenario::Shared
     )]
     scenario: Scenario,
     #[values(Errno::IO, Errno::NOSPC, Errno::INTR)] errno: Errno,
@@ -66,7 +72,14 @@ fn every_call_fails_once(
 
 #[rstest]
 fn every_call_from_one_on_fails(
-    #[values(Scenario::New, Scenario::Patch, Scenario::Batch, Scenario::Replace)]
+    #[values(
+        Scenario::New,
+        Scenario::Patch,
+        Scenario::Batch,
+        Scenario::Replace,
+        Scenario::Linked,
+        Scenario::LinkedBatch
+    )]
     scenario: Scenario,
 ) {
     let planted = scenario.plant();
@@ -109,7 +122,14 @@ fn short_reads_and_writes(
 /// A bit that the destination's disk flips is found by the read-back and mended in the same run.
 #[rstest]
 fn flipped_bits_are_mended(
-    #[values(Scenario::New, Scenario::Resume, Scenario::Patch, Scenario::Batch)] scenario: Scenario,
+    #[values(
+        Scenario::New,
+        Scenario::Resume,
+        Scenario::Patch,
+        Scenario::Batch,
+        Scenario::Shared
+    )]
+    scenario: Scenario,
 ) {
     let planted = scenario.plant();
     for n in 1..=40 {

@@ -14,6 +14,7 @@
 
 mod check;
 mod failing;
+mod linked;
 mod mutants;
 mod power;
 mod scenario;

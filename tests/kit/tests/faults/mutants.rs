@@ -14,7 +14,7 @@ use realize_test_kit::sim::{Crash, SimFileSystem};
 use rstest::rstest;
 
 use crate::check::broken;
-use crate::scenario::{Scenario, run, run_between, services};
+use crate::scenario::{Planted, Scenario, content, leaves, run, run_between, services};
 use crate::source_changes::{Change, wrong_after};
 
 /// Deleting before the sync: a sync that is skipped is one that says that all is well and does
@@ -24,8 +24,23 @@ use crate::source_changes::{Change, wrong_after};
 #[case::files_of_a_batch(&[Lie::FileSync, Lie::FileSystemSync], Scenario::Batch)]
 #[case::directory(&[Lie::DirectorySync], Scenario::New)]
 #[case::directories_of_a_batch(&[Lie::DirectorySync], Scenario::Batch)]
+#[case::directories_of_linked_files(&[Lie::DirectorySync], Scenario::Linked)]
 fn a_skipped_sync_is_caught(#[case] lies: &[Lie], #[case] scenario: Scenario) {
-    let planted = scenario.plant();
+    assert_catches(&scenario.plant(), lies);
+}
+
+/// What is linked may never have been synced by whoever wrote it.
+#[rstest]
+#[case::file(Scenario::Linked, "/src/other")]
+#[case::files_of_a_batch(Scenario::LinkedBatch, "/src/d1/large")]
+fn a_skipped_sync_of_the_source_is_caught(#[case] scenario: Scenario, #[case] path: &str) {
+    let mut planted = scenario.plant();
+    planted.fs.write(path, content(9000, 77));
+    planted.new = leaves(&planted.fs, "/src");
+    assert_catches(&planted, &[Lie::FileSync, Lie::FileSystemSync]);
+}
+
+fn assert_catches(planted: &Planted, lies: &[Lie]) {
     let loses = |lies: &[Lie]| {
         let fs = planted.fs.survivor(Crash::All, 0);
         lies.iter().for_each(|lie| fs.script().lie(*lie));
@@ -33,8 +48,8 @@ fn a_skipped_sync_is_caught(#[case] lies: &[Lie], #[case] scenario: Scenario) {
         // The deletion reached the disk, as it may at any time; what was not synced need not have.
         fs.script().clear();
         sync_source(&fs);
-        (0..40).any(|seed| broken(&planted, &fs.survivor(Crash::Journal, seed)).is_some())
-            || broken(&planted, &fs.survivor(Crash::OnlySynced, 0)).is_some()
+        (0..40).any(|seed| broken(planted, &fs.survivor(Crash::Journal, seed)).is_some())
+            || broken(planted, &fs.survivor(Crash::OnlySynced, 0)).is_some()
     };
     assert!(!loses(&[]), "the code as it is loses nothing");
     assert!(loses(lies), "{lies:?} was not caught");

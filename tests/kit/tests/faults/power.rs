@@ -26,7 +26,13 @@ fn the_power_goes_at_every_call(
         Scenario::Empty,
         Scenario::Sparse,
         Scenario::Identical,
-        Scenario::HardLinks
+        Scenario::HardLinks,
+        Scenario::Linked,
+        Scenario::LinkedBatch,
+        Scenario::LinkedResume,
+        Scenario::LinkedTwice,
+        Scenario::LinkedPartly,
+        Scenario::Shared
     )]
     scenario: Scenario,
 ) {
@@ -50,7 +56,13 @@ fn the_power_goes_at_every_call(
 /// Two crashes in a row: the second at every call of the run that follows the first.
 #[rstest]
 fn the_power_goes_twice(
-    #[values(Scenario::New, Scenario::Patch, Scenario::Replace, Scenario::Batch)]
+    #[values(
+        Scenario::New,
+        Scenario::Patch,
+        Scenario::Replace,
+        Scenario::Batch,
+        Scenario::Linked
+    )]
     scenario: Scenario,
 ) {
     let planted = scenario.plant();

@@ -24,6 +24,18 @@ pub(crate) enum Scenario {
     Sparse,
     Identical,
     HardLinks,
+    /// A few files and an empty one, each made durable by itself, by the shortcut.
+    Linked,
+    /// A batch that is made durable as a whole, with a large file, by the shortcut.
+    LinkedBatch,
+    /// What an earlier run, without the shortcut, has sent of a file that takes it now.
+    LinkedResume,
+    /// What a crash between the two names and the deletion of one left.
+    LinkedTwice,
+    /// Of two file systems, one of which the shortcut leads to.
+    LinkedPartly,
+    /// Large files, a new one and one to replace, that cannot be linked, but share their blocks.
+    Shared,
 }
 
 /// A file system on which a move is about to run, and what must become of it.
@@ -50,7 +62,7 @@ pub(crate) fn content(len: usize, seed: u64) -> Vec<u8> {
 const LARGE: usize = (1 << 20) + (300 << 10) + 77;
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::New,
         Self::Resume,
         Self::Patch,
@@ -61,11 +73,34 @@ impl Scenario {
         Self::Sparse,
         Self::Identical,
         Self::HardLinks,
+        Self::Linked,
+        Self::LinkedBatch,
+        Self::LinkedResume,
+        Self::LinkedTwice,
+        Self::LinkedPartly,
+        Self::Shared,
     ];
+
+    /// Those that go by the shortcut, or begin where it ended.
+    fn links(self) -> bool {
+        matches!(
+            self,
+            Self::Linked
+                | Self::LinkedBatch
+                | Self::LinkedResume
+                | Self::LinkedTwice
+                | Self::LinkedPartly
+        )
+    }
 
     /// Plants the scenario; everything planted is durable.
     pub(crate) fn plant(self) -> Planted {
-        let fs = SimFileSystem::new();
+        let mut fs = SimFileSystem::new()
+            .with_links(self.links())
+            .with_shares(self == Self::Shared);
+        if self == Self::LinkedPartly {
+            fs = fs.with_device("/dst/far");
+        }
         fs.mkdir_all("/src");
         fs.mkdir_all("/dst");
         fs.write("/outside/secret", b"not to be touched");
@@ -73,8 +108,8 @@ impl Scenario {
         fs.sync_everything();
         let new = leaves(&fs, "/src");
         let old = leaves(&fs, "/dst");
-        let fs = if self == Self::Resume {
-            interrupted(&fs)
+        let fs = if matches!(self, Self::Resume | Self::LinkedResume) {
+            interrupted(&fs).with_links(self.links())
         } else {
             fs
         };
@@ -83,7 +118,9 @@ impl Scenario {
 
     fn plant_files(self, fs: &SimFileSystem) {
         match self {
-            Self::New | Self::Resume => fs.write("/src/d/large", content(LARGE, 1)),
+            Self::New | Self::Resume | Self::LinkedResume => {
+                fs.write("/src/d/large", content(LARGE, 1))
+            }
             Self::Patch => {
                 let old = content(LARGE, 2);
                 let mut new = old.clone();
@@ -133,13 +170,42 @@ impl Scenario {
                 fs.hard_link("/src/one", "/src/two");
                 fs.hard_link("/src/one", "/src/d/three");
             }
+            Self::Linked => {
+                fs.write("/src/d/e/file", content(3000, 6));
+                fs.write("/src/d/empty", b"");
+                fs.write("/src/other", content(70, 7));
+            }
+            Self::LinkedBatch => {
+                for i in 0..9 {
+                    let path = format!("/src/d{}/e/f{i}", i % 3);
+                    fs.write(path, content(100 * i, i as u64));
+                }
+                fs.write("/src/d1/large", content(LARGE, 8));
+            }
+            Self::LinkedTwice => {
+                fs.write("/src/d/file", content(3000, 9));
+                fs.write("/src/large", content(LARGE, 10));
+                fs.mkdir_all("/dst/d");
+                fs.hard_link("/src/d/file", "/dst/d/file");
+                fs.hard_link("/src/large", "/dst/large");
+            }
+            Self::Shared => {
+                fs.write("/src/d/large", content(LARGE, 14));
+                fs.write("/src/replaced", content(LARGE, 15));
+                fs.write("/dst/replaced", content(LARGE - 5000, 16));
+            }
+            Self::LinkedPartly => {
+                fs.write("/src/near/file", content(3000, 11));
+                fs.write("/src/far/file", content(3000, 12));
+                fs.write("/src/far/large", content(LARGE, 13));
+            }
         }
     }
 }
 
 /// A run that was killed in the middle of sending.
 fn interrupted(fs: &SimFileSystem) -> SimFileSystem {
-    let fork = fs.survivor(Crash::All, 0);
+    let fork = fs.survivor(Crash::All, 0).with_links(false);
     let sent = |call: &realize_test_kit::sim::script::Call| {
         call.name == "file.write" && call.subject.ends_with(b".part")
     };
@@ -184,14 +250,19 @@ pub(crate) fn run(fs: &SimFileSystem) -> Result<Report> {
 }
 
 /// Runs a move between two services.
-pub(crate) fn run_between(
+pub(crate) fn run_between(ends: (Arc<dyn Service>, Arc<dyn Service>)) -> Result<Report> {
+    run_with(ends, MoveOptions::new(Mode::Move))
+}
+
+/// Runs a move or a copy between two services.
+pub(crate) fn run_with(
     (source, destination): (Arc<dyn Service>, Arc<dyn Service>),
+    options: MoveOptions,
 ) -> Result<Report> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
-    let options = MoveOptions::new(Mode::Move);
     let cancel = CancellationToken::new();
     let ended = runtime.block_on(move_files(
         source,

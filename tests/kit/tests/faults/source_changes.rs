@@ -115,7 +115,14 @@ pub(crate) fn wrong_after(
 
 #[rstest]
 fn nothing_is_lost(
-    #[values(Scenario::New, Scenario::Replace)] scenario: Scenario,
+    #[values(
+        Scenario::New,
+        Scenario::Replace,
+        Scenario::Linked,
+        Scenario::LinkedTwice,
+        Scenario::Shared
+    )]
+    scenario: Scenario,
     #[values(
         Change::Grow,
         Change::Shrink,
@@ -134,7 +141,13 @@ fn nothing_is_lost(
 
 #[test]
 fn a_file_held_by_a_writer_waits_for_the_next_run() {
-    for scenario in [Scenario::New, Scenario::Replace, Scenario::Identical] {
+    for scenario in [
+        Scenario::New,
+        Scenario::Replace,
+        Scenario::Identical,
+        Scenario::Linked,
+        Scenario::LinkedTwice,
+    ] {
         let planted = scenario.plant();
         let fs = planted.fs.survivor(Crash::All, 0);
         let path = planted.new.keys().next().unwrap();
