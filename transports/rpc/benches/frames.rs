@@ -167,6 +167,7 @@ async fn connect() -> Client {
         endpoint,
         directory: "inbox".to_owned(),
         limits: Limits::default(),
+        compress: false,
     };
     Client::connect(remote).await.unwrap()
 }
