@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
@@ -178,8 +179,9 @@ pub trait Transport: Send + Sync + fmt::Debug {
     /// [`TransportError::Address`] if that cannot be had.
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError>;
 
-    /// How many connections to one peer are worth having at once; the caller bounds it.
-    fn lanes(&self) -> NonZeroUsize {
+    /// How many connections to one peer are worth having at once, where a question and its answer take
+    /// `delay` in all; the caller bounds it.
+    fn lanes(&self, _delay: Duration) -> NonZeroUsize {
         NonZeroUsize::MIN
     }
 }

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use realize_core::counted::{ByteCounts, Counted};
@@ -36,7 +37,7 @@ impl Transport for CountedTransport {
         self.inner.listen(endpoint).await
     }
 
-    fn lanes(&self) -> NonZeroUsize {
-        self.inner.lanes()
+    fn lanes(&self, delay: Duration) -> NonZeroUsize {
+        self.inner.lanes(delay)
     }
 }

@@ -4,7 +4,7 @@
 //! that has the newer one looks for those blocks in it ([`diff`]), first where the last match makes
 //! the next one likely, then, if it is to search, with a rolling checksum at every offset; what it
 //! does not find travels as bytes ([`Delta`]). The rolling checksum is the one of the rsync
-//! algorithm (Tridgell and Mackerras, 1996, section 3), the block hash 128 bits of BLAKE3. Neither is
+//! algorithm (Tridgell and Mackerras, 1996, section 3), the block hash 96 bits of BLAKE3. Neither is
 //! trusted: the hash of the whole file says whether the pieces fit.
 
 use bytes::Bytes;
@@ -21,6 +21,9 @@ pub use search::diff;
 pub const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 512..=(1 << 20);
 /// The most blocks of one signature.
 pub const MAX_SIGNATURE_BLOCKS: usize = 1 << 16;
+/// The length of a block's hash in bytes: two blocks are taken for each other once in 2^96, which costs
+/// a file that is sent again, as its own hash tells.
+pub const STRONG_LEN: usize = 12;
 /// The most operations of one delta.
 pub const MAX_DELTA_OPS: usize = 1 << 16;
 
@@ -37,8 +40,8 @@ pub struct Signature {
 pub struct BlockSum {
     /// The rolling checksum.
     pub weak: u32,
-    /// The first 128 bits of the block's BLAKE3 hash.
-    pub strong: [u8; 16],
+    /// The beginning of the block's BLAKE3 hash.
+    pub strong: [u8; STRONG_LEN],
 }
 
 impl BlockSum {
@@ -50,12 +53,13 @@ impl BlockSum {
     }
 }
 
-fn strong(data: &[u8]) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.iter_mut()
-        .zip(blake3::hash(data).as_bytes())
-        .for_each(|(to, from)| *to = *from);
-    half
+fn strong(data: &[u8]) -> [u8; STRONG_LEN] {
+    let hash = blake3::hash(data);
+    let (strong, _) = hash
+        .as_bytes()
+        .split_first_chunk()
+        .unwrap_or((&[0; STRONG_LEN], &[]));
+    *strong
 }
 
 /// A signature or delta whose numbers do not fit together or exceed a bound.

@@ -95,7 +95,7 @@ fn a_hostile_signature_costs_a_bounded_number_of_hashes() {
     let range = ByteRange::new(0, 1 << 20).unwrap();
     let sums = vec![BlockSum {
         weak: 0,
-        strong: [1; 16],
+        strong: [1; STRONG_LEN],
     }];
     let signature = Signature::new(range, block, sums).unwrap();
     let delta = diff(&Bytes::from(vec![0; 8 << 20]), &signature, 0, true);
@@ -107,7 +107,7 @@ fn numbers_from_elsewhere_are_checked() {
     let range = |start, end| ByteRange::new(start, end).unwrap();
     let sum = BlockSum {
         weak: 0,
-        strong: [0; 16],
+        strong: [0; STRONG_LEN],
     };
     assert_eq!(
         Signature::new(range(0, 10), 0, vec![sum]),

@@ -22,11 +22,11 @@ use crate::range::ByteRange;
 use crate::service::{Basis, DiffRequest, Difference, MAX_BLOCK, Patch, SignatureRequest};
 
 /// How many blocks one piece has.
-const PIECE_BLOCKS: u64 = 4;
+const PIECE_BLOCKS: u64 = 8;
 /// How many bytes a piece has at least: around each the basis is looked at for some way too.
 const MIN_PIECE: u64 = 1 << 20;
 /// How many pieces are being compared at once.
-const COMPARED: usize = 3;
+const COMPARED: usize = 2;
 /// How many differences are being applied at once.
 const APPLIED: usize = 2;
 /// How far around its expected place a piece is looked for, once something was not found.

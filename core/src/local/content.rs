@@ -137,14 +137,13 @@ impl Storage {
         let mut signer = Signer::new(range, request.block).map_err(bad_delta)?;
         // Blocks count from the range's start, whatever the pieces that are read.
         let block = u64::from(request.block);
-        let mut buffer = vec![0; (block * (BUFFER as u64 / block).max(1)) as usize];
+        let step = block * (BUFFER as u64 / block).max(1);
+        let mut buffer = self.buffers.take();
         let mut at = range.start();
         while at < range.end() {
-            let piece = ByteRange::at(at, buffer.len() as u64).map_err(|_| changed())?;
+            let piece = ByteRange::at(at, step).map_err(|_| changed())?;
             let piece = piece.clamp_to(range);
-            let Some(bytes) = buffer.get_mut(..piece.len() as usize) else {
-                break;
-            };
+            let bytes = buffer.space(piece.len() as usize);
             if read_full(&*file, bytes, at).doing("reading")? != bytes.len() {
                 return Err(changed());
             }
@@ -220,13 +219,13 @@ impl Storage {
         let opened = self.partial(&patch.target, stale)?;
         let mut partial = opened.lock();
         partial.look(patch.range.start())?;
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = self.buffers.take();
         let mut at = patch.range.start();
         for op in patch.delta.ops() {
             match (op, &basis) {
                 (DeltaOp::Data(data), _) => partial.write_unnoted(at, data)?,
                 (DeltaOp::Copy(range), Some(file)) => {
-                    partial::copy(&partial, &**file, *range, at, &mut buffer)?;
+                    partial::copy(&partial, &**file, *range, at, buffer.space(BUFFER))?;
                 }
                 // In place, what is to be copied is there already.
                 (DeltaOp::Copy(_), None) => {}

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use realize_core::transport::{
@@ -133,8 +134,8 @@ impl Transport for Cutter {
         self.inner.listen(endpoint).await
     }
 
-    fn lanes(&self) -> NonZeroUsize {
-        self.inner.lanes()
+    fn lanes(&self, delay: Duration) -> NonZeroUsize {
+        self.inner.lanes(delay)
     }
 }
 

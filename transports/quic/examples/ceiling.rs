@@ -38,7 +38,7 @@ async fn main() -> Fallible<()> {
     let mut number = |default| arguments.next().map_or(Ok(default), |text| text.parse());
     let (mib, rounds) = (number(512)?, number(5)?);
     let machines = Machines::new()?;
-    let lanes = u64::try_from(machines.dials.lanes().get())?;
+    let lanes = u64::try_from(machines.dials.lanes(Duration::ZERO).get())?;
     let names = [
         "quinn, one stream".to_owned(),
         "this transport, one lane".to_owned(),

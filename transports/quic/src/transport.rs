@@ -5,6 +5,7 @@ use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use quinn::{ConnectionError, RecvStream, SendStream, TokioRuntime, TransportConfig, WriteError};
@@ -221,7 +222,7 @@ impl Transport for QuicTransport {
         Ok(Box::new(listener))
     }
 
-    fn lanes(&self) -> NonZeroUsize {
+    fn lanes(&self, _delay: Duration) -> NonZeroUsize {
         self.options.lanes.count()
     }
 }

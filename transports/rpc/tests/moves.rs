@@ -86,7 +86,7 @@ impl Transport for Counted {
         self.inner.listen(at).await
     }
 
-    fn lanes(&self) -> NonZeroUsize {
+    fn lanes(&self, _delay: Duration) -> NonZeroUsize {
         NonZeroUsize::new(self.lanes).unwrap()
     }
 }

@@ -15,10 +15,13 @@ use crate::transport::TcpTransport;
 #[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct TcpOptions {
-    /// How many connections to one peer are worth having at once.
+    /// How many connections to one peer are worth having at once, where it is near.
     pub lanes: Number<Lanes>,
-    /// The congestion control of our sockets, as the system names it, `bbr` for instance; by default
-    /// the system's. One that the system refuses is a warning in the log.
+    /// How many there are worth having to one that is far: 5 ms and more to an answer.
+    pub far_lanes: Number<FarLanes>,
+    /// The congestion control of our sockets, as the system names it. By default it is `bbr`, which
+    /// takes a lost packet for no sign of a full way, where the system has it, and else the
+    /// system's. One that is named and that the system refuses is a warning in the log.
     pub congestion: Congestion,
 }
 
@@ -35,9 +38,34 @@ impl Range for Lanes {
     const WHAT: &'static str = "how many connections to one peer are worth having at once";
 }
 
-/// The name of a congestion control, or none for the system's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// The range of [`TcpOptions::far_lanes`]: 1 to 16 connections, by default 4.
+#[derive(Clone, Copy, Debug)]
+pub enum FarLanes {}
+
+impl Range for FarLanes {
+    const NAME: &'static str = "far_lanes";
+    const MIN: u64 = 1;
+    const MAX: u64 = 16;
+    const DEFAULT: u64 = 4;
+    const UNIT: &'static str = "connections";
+    const WHAT: &'static str =
+        "how many connections are worth having at once to a peer that is 5 ms away or more";
+}
+
+/// The name of a congestion control, none for the system's, or `auto`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Congestion(String);
+
+impl Default for Congestion {
+    fn default() -> Self {
+        Self(AUTOMATIC.to_owned())
+    }
+}
+
+/// The name that stands for [`PREFERRED`], where the system has it.
+const AUTOMATIC: &str = "auto";
+/// The congestion control that is used where none is named.
+const PREFERRED: &str = "bbr";
 
 impl Congestion {
     /// The longest name, in bytes: 15, as in Linux.
@@ -51,9 +79,18 @@ impl Congestion {
         fits.then(|| Self(name.to_owned()))
     }
 
-    /// The name; `None` for the system's.
+    /// The name that the system is to be asked for; `None` for its own.
     pub fn name(&self) -> Option<&str> {
-        (!self.0.is_empty()).then_some(&*self.0)
+        match &*self.0 {
+            "" => None,
+            AUTOMATIC => Some(PREFERRED),
+            name => Some(name),
+        }
+    }
+
+    /// Whether none was named: that the system has not the one that is asked for is no wonder then.
+    pub fn is_automatic(&self) -> bool {
+        self.0 == AUTOMATIC
     }
 }
 
@@ -67,8 +104,8 @@ impl Visitor<'_> for CongestionVisitor {
         let max = Congestion::MAX_LEN;
         write!(
             f,
-            "the name of a congestion control, of 1 to {max} letters, digits, - and _, or \"\" for \
-             the system's"
+            "the name of a congestion control, of 1 to {max} letters, digits, - and _, \"\" for the \
+             system's, or \"auto\""
         )
     }
 
@@ -98,11 +135,13 @@ impl TypedFactory for TcpFactory {
     fn options(&self) -> Vec<TransportOption> {
         vec![
             Number::<Lanes>::option(),
+            Number::<FarLanes>::option(),
             TransportOption {
                 name: "congestion",
-                default: "\"\"".to_owned(),
+                default: "\"auto\"".to_owned(),
                 what: "the system's name of a congestion control, of up to 15 characters, as \
-                       \"bbr\"; \"\" is the system's own choice"
+                       \"cubic\"; \"\" is the system's own choice, \"auto\" is bbr where the system \
+                       has it"
                     .to_owned(),
             },
         ]
@@ -122,6 +161,7 @@ impl TypedFactory for TcpFactory {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use realize_core::registry::{TableError, TransportRegistry, TransportTable};
     use realize_tls::{PrivateKey, save_private_key};
@@ -142,8 +182,9 @@ mod tests {
     #[test]
     fn nothing_said_is_the_default() {
         let default = options("").unwrap();
-        assert_eq!(default.lanes.get(), 2);
-        assert_eq!(default.congestion.name(), None);
+        assert_eq!((default.lanes.get(), default.far_lanes.get()), (2, 4));
+        assert_eq!(default.congestion.name(), Some("bbr"));
+        assert!(default.congestion.is_automatic());
         let absent: TcpOptions = TransportTable::empty().parse().unwrap();
         assert_eq!(absent, default);
         // What the options say of their defaults is what holds.
@@ -213,7 +254,8 @@ mod tests {
         let file = directory.path().join("nas.key");
         save_private_key(&file, &PrivateKey::generate().unwrap()).unwrap();
         let transport = build("transports.tcp.lanes = 5", Some(file.clone())).unwrap();
-        assert_eq!(transport.lanes().get(), 5);
+        assert_eq!(transport.lanes(Duration::from_millis(4)).get(), 5);
+        assert_eq!(transport.lanes(Duration::from_millis(5)).get(), 4);
         let error = build("transports.tcp.lanes = 0", Some(file)).unwrap_err();
         assert!(matches!(error, BuildError::Table(_)), "{error}");
     }

@@ -3,6 +3,7 @@
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use realize_core::known_peers::KnownPeers;
@@ -20,6 +21,10 @@ use crate::fault::{Failed, at, explain, not_known_there, other_protocol, too_slo
 use crate::limits::Timeouts;
 use crate::listener::TcpListener;
 use crate::stream::SecureStream;
+
+/// Where a question and its answer take as long as this, a peer is far: a connection that has lost a
+/// packet waits, and the others go on.
+const FAR: Duration = Duration::from_millis(5);
 
 /// Connects machines over TCP, as the machine whose key it has.
 ///
@@ -135,8 +140,10 @@ pub(crate) fn new_socket(address: SocketAddr, congestion: &Congestion) -> io::Re
     } else {
         TcpSocket::new_v6()?
     };
-    if let Some(name) = congestion.name()
+    let (wanted, name) = (!congestion.is_automatic(), congestion.name());
+    if let Some(name) = name
         && let Err(error) = rustix::net::sockopt::set_tcp_congestion(&socket, name)
+        && wanted
     {
         warn!(congestion = name, %error, "the system refuses this congestion control; its own is used");
     }
@@ -178,8 +185,12 @@ impl Transport for TcpTransport {
         Ok(Box::new(listener))
     }
 
-    fn lanes(&self) -> NonZeroUsize {
-        self.options.lanes.count()
+    fn lanes(&self, delay: Duration) -> NonZeroUsize {
+        if delay < FAR {
+            self.options.lanes.count()
+        } else {
+            self.options.far_lanes.count()
+        }
     }
 }
 

@@ -21,7 +21,10 @@ fn lanes_are_as_many_as_the_option_says(#[case] lanes: u64) {
         lanes: number(lanes),
         ..QuicOptions::default()
     });
-    assert_eq!(machines.cam.lanes().get() as u64, lanes);
+    assert_eq!(
+        machines.cam.lanes(std::time::Duration::ZERO).get() as u64,
+        lanes
+    );
 }
 
 #[rstest]

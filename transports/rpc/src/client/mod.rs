@@ -8,7 +8,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use realize_core::buffers::Buffers;
@@ -16,7 +16,7 @@ use realize_core::error::{Error, ErrorKind, Result};
 use realize_core::transport::{Connection, Endpoint, PeerId, Transport, TransportError};
 use tarpc::client::RpcError;
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::compression::Compression;
@@ -82,7 +82,8 @@ pub struct Client {
 struct Lanes {
     remote: Remote,
     session: SessionId,
-    wanted: NonZeroUsize,
+    /// How many lanes there are to be, once the first has shown how far the peer is.
+    wanted: OnceLock<NonZeroUsize>,
     buffers: Buffers,
     compression: Compression,
     alive: RwLock<Vec<Arc<Lane>>>,
@@ -110,12 +111,11 @@ impl Client {
         getrandom::fill(&mut session).map_err(|error| {
             Error::new(ErrorKind::Io, "asking the system for random bytes").because(error)
         })?;
-        let wanted = remote.transport.lanes().min(BOUND);
         let buffers = Buffers::default();
         let lanes = Arc::new(Lanes {
             remote,
             session,
-            wanted,
+            wanted: OnceLock::new(),
             compression: Compression::new(buffers.clone()),
             buffers,
             alive: RwLock::default(),
@@ -160,7 +160,7 @@ impl Client {
 
     async fn ask_for(remote: &Remote, limits: Option<LimitChange>) -> Result<Granted> {
         let asking = async {
-            let (_, greeted) = greet(remote, SessionId::default(), true, "", limits).await?;
+            let (_, greeted, _) = greet(remote, SessionId::default(), true, "", limits).await?;
             Ok(greeted.granted)
         };
         within_time(remote, asking).await
@@ -265,7 +265,9 @@ impl Lanes {
     async fn dial(self: &Arc<Self>, first: bool) -> Result<(Vec<String>, bool)> {
         let directory = &self.remote.directory;
         let greeted = greet(&self.remote, self.session, first, directory, None);
-        let (connection, greeted) = within_time(&self.remote, greeted).await?;
+        let (connection, greeted, delay) = within_time(&self.remote, greeted).await?;
+        self.wanted
+            .get_or_init(|| self.remote.transport.lanes(delay).min(BOUND));
         let Granted::Rights(grants) = greeted.granted else {
             return Err(unasked());
         };
@@ -323,10 +325,15 @@ impl Lanes {
         }
     }
 
+    /// How many lanes there are to be.
+    fn wanted(&self) -> NonZeroUsize {
+        self.wanted.get().copied().unwrap_or(NonZeroUsize::MIN)
+    }
+
     /// Sees to it that there are as many lanes as are wanted.
     fn widen(self: &Arc<Self>) {
         let mut widened = self.widened.lock().unwrap_or_else(PoisonError::into_inner);
-        if *widened || self.wanted == NonZeroUsize::MIN {
+        if *widened || self.wanted() == NonZeroUsize::MIN {
             return;
         }
         *widened = true;
@@ -346,14 +353,14 @@ fn unasked() -> Error {
     Error::new(ErrorKind::Protocol, what)
 }
 
-/// Dials a peer and says hello.
+/// Dials a peer and says hello. How long the answer took is about what any other will take.
 async fn greet(
     remote: &Remote,
     session: SessionId,
     first: bool,
     directory: &str,
     limits: Option<LimitChange>,
-) -> Result<(Connection, Greeted)> {
+) -> Result<(Connection, Greeted, Duration)> {
     let dialled = remote.transport.dial(&remote.endpoint, &remote.peer).await;
     let mut connection = dialled.map_err(dialling)?;
     let passed = Passed::default();
@@ -367,8 +374,9 @@ async fn greet(
         directory: directory.to_owned(),
         limits,
     };
+    let asked = Instant::now();
     let greeted = hello::greet(&mut connection.stream, &hello).await?;
-    Ok((connection, greeted))
+    Ok((connection, greeted, asked.elapsed()))
 }
 
 /// Bounds the time that connecting takes, and says in its errors to whom.
@@ -396,7 +404,7 @@ async fn tend(lanes: Weak<Lanes>) {
             alive.retain(|lane| lane.is_alive());
             alive.clone()
         };
-        if alive.len() >= lanes.wanted.get() {
+        if alive.len() >= lanes.wanted().get() {
             drop(lanes);
             let ends = alive.iter().map(|lane| Box::pin(lane.ended()));
             futures::future::select_all(ends).await;
@@ -405,7 +413,7 @@ async fn tend(lanes: Weak<Lanes>) {
         // All that are missing at once: over a long way each takes several times its delay. While
         // they cannot be had, one.
         let missing = match pause == REDIAL.0 {
-            true => lanes.wanted.get() - alive.len(),
+            true => lanes.wanted().get() - alive.len(),
             false => 1,
         };
         drop(alive);

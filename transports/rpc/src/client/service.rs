@@ -193,7 +193,7 @@ impl Service for Client {
 
     fn window(&self) -> usize {
         // One for each lane, and some for what is being answered.
-        (self.lanes.wanted.get() + 4).min(MAX_WINDOW)
+        (self.lanes.wanted().get() + 4).min(MAX_WINDOW)
     }
 
     fn block_size(&self) -> u64 {

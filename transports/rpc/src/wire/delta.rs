@@ -1,6 +1,6 @@
 //! Signatures and deltas.
 
-use realize_core::delta::{self, MAX_DELTA_OPS, MAX_SIGNATURE_BLOCKS};
+use realize_core::delta::{self, MAX_DELTA_OPS, MAX_SIGNATURE_BLOCKS, STRONG_LEN};
 use realize_core::range::ByteRange;
 use realize_core::service::MAX_DIFF_RANGE;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ pub(crate) struct Signature {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BlockSum {
     pub(crate) weak: u32,
-    pub(crate) strong: [u8; 16],
+    pub(crate) strong: [u8; STRONG_LEN],
 }
 
 /// How to make a range of the newer file; of at most

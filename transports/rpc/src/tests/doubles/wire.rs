@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use realize_core::Result;
@@ -109,7 +110,7 @@ impl Transport for Wire {
         Err(TransportError::Closed)
     }
 
-    fn lanes(&self) -> NonZeroUsize {
+    fn lanes(&self, _delay: Duration) -> NonZeroUsize {
         NonZeroUsize::new(self.lanes).unwrap()
     }
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use realize_core::delta::{BlockSum as CoreSum, Delta as CoreDelta, DeltaOp as CoreOp};
+use realize_core::delta::{BlockSum as CoreSum, Delta as CoreDelta, DeltaOp as CoreOp, STRONG_LEN};
 use realize_core::entry::{self, MODE_BITS};
 use realize_core::hash::{self, Digest};
 use realize_core::range::{self, ByteRange, MAX_FILE_SIZE};
@@ -97,7 +97,7 @@ fn link_target() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn signature() -> impl Strategy<Value = CoreSignature> {
-    let sum = (any::<u32>(), any::<[u8; 16]>());
+    let sum = (any::<u32>(), any::<[u8; STRONG_LEN]>());
     (size(), 512u32..=1 << 20, 1u64..=512, vec(sum, 0..40)).prop_map(
         |(start, block, last, sums)| {
             let sum = |(weak, strong)| CoreSum { weak, strong };

@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use realize_core::delta::{BlockSum, Delta, DeltaOp};
+use realize_core::delta::{BlockSum, Delta, DeltaOp, STRONG_LEN};
 use realize_core::entry::{Entry, EntryKind, Special, Timestamp, Version};
 use realize_core::hash::{Digest, HashState, Subtree};
 use realize_core::range::{ByteRange, RangeSet};
@@ -315,7 +315,7 @@ pub(super) fn part_hash() -> CoreRangeHash {
 pub(super) fn signature() -> CoreSignature {
     let sum = BlockSum {
         weak: 300,
-        strong: [0x16; 16],
+        strong: [0x16; STRONG_LEN],
     };
     CoreSignature::new(range(0, 1000), 512, vec![sum, sum]).unwrap()
 }

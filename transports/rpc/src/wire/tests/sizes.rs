@@ -1,5 +1,6 @@
 //! How large messages get.
 
+use realize_core::delta::STRONG_LEN;
 use realize_core::path::MAX_PATH_LEN;
 use realize_core::service::MAX_BATCH;
 
@@ -61,7 +62,7 @@ fn the_largest_messages_are_within_the_bound() {
     };
     let sums = BlockSum {
         weak: u32::MAX,
-        strong: [0; 16],
+        strong: [0; STRONG_LEN],
     };
     let signature = Signature {
         range: Range {

@@ -1,5 +1,6 @@
 //! What is too much, and what does not fit together.
 
+use realize_core::delta::STRONG_LEN;
 use realize_core::hash::Misfit;
 use realize_core::range::InvalidRangeSet;
 
@@ -221,7 +222,7 @@ fn sets_hashes_and_signatures_that_do_not_fit_are_refused() {
     let blocks = Violation::Delta(InvalidDelta::Blocks);
     let sum = BlockSum {
         weak: 0,
-        strong: [0; 16],
+        strong: [0; STRONG_LEN],
     };
     let counts = || {
         let fewer = [0, 1, 3].map(|count| (Bounded(vec![sum.clone(); count]), blocks));
