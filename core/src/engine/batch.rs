@@ -7,7 +7,14 @@ use crate::entry::Version;
 use crate::error::{ErrorKind, Result};
 use crate::hash::Digest;
 use crate::metrics::Method;
-use crate::service::{Content, Expect, Finish, FinishFrom, Put, ReadWhole, Receipt};
+use crate::path::RelPath;
+use crate::range::ByteRange;
+use crate::service::{Content, Expect, Finish, FinishFrom, Hash, Put, ReadWhole, Receipt};
+
+/// How much of a large file is compared first, in bytes; then twice as much again and again.
+const FIRST_PROBE: u64 = 1 << 20;
+/// Which part of it is compared at most before all of it is: one in so many.
+const PROBED: u64 = 16;
 
 impl Run {
     /// Reads small files, puts them at the destination, and deletes those that have a receipt.
@@ -122,8 +129,13 @@ impl Run {
     pub(super) async fn verify(&self, items: Vec<(Item, Version)>) -> Result<()> {
         let mut finishes = Vec::with_capacity(items.len());
         let mut hashed = Vec::with_capacity(items.len());
+        let mut different = Vec::new();
         for (item, version) in items {
             self.takes_up(&item);
+            if self.differs_early(&item, &version).await? {
+                different.push((item, version));
+                continue;
+            }
             match self.source_hash(&item).await {
                 Ok(hash) => {
                     self.started(&item);
@@ -133,14 +145,13 @@ impl Run {
                 Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
-        if hashed.is_empty() {
-            return Ok(());
-        }
         let hashes: Vec<Digest> = finishes.iter().map(|finish| finish.hash).collect();
-        let results = self.destination.finish(finishes).await?;
+        let results = match hashes.is_empty() {
+            true => Vec::new(),
+            false => self.destination.finish(finishes).await?,
+        };
         let results = complete(hashed.len(), results, "finish")?;
         let mut received = Vec::with_capacity(hashed.len());
-        let mut different = Vec::new();
         for (((item, version), result), hash) in hashed.into_iter().zip(results).zip(hashes) {
             match result {
                 Ok(receipt) => {
@@ -164,6 +175,37 @@ impl Run {
             self.send_different(item, version).await?;
         }
         Ok(())
+    }
+
+    /// Whether the beginnings of a large file and of what is there, in `version`, differ: both need
+    /// not be read to their ends then. What cannot be compared counts as alike: whoever compares all
+    /// of it says why.
+    async fn differs_early(&self, item: &Item, version: &Version) -> Result<bool> {
+        let mut at = 0;
+        let mut len = FIRST_PROBE;
+        while item.link().is_none()
+            && let Ok(range) = ByteRange::at(at, len)
+            && range.end() <= item.entry.size / PROBED
+        {
+            let hash = |path: &RelPath, version: &Version| Hash {
+                path: path.clone(),
+                version: version.clone(),
+                size: item.entry.size,
+                range,
+            };
+            let ours = self
+                .source
+                .hash(hash(&item.entry.path, &item.entry.version));
+            let theirs = self.destination.hash(hash(&item.target, version));
+            match tokio::join!(ours, theirs) {
+                (Ok(ours), Ok(theirs)) if ours == theirs => {}
+                (Ok(_), Ok(_)) => return Ok(true),
+                _ => return Ok(false),
+            }
+            at = range.end();
+            len *= 2;
+        }
+        Ok(false)
     }
 
     /// Deals with a file that is the same by size and time but not by content.

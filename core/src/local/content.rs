@@ -179,13 +179,13 @@ impl Storage {
         partial
             .lock()
             .write(send.offset, &send.block, send.hash.as_ref())?;
-        self.read_back(&partial);
+        self.read_back(&partial, send.block.len());
         Ok(())
     }
 
     /// Reads some of what has arrived back. What cannot be read is met again when it is finished.
-    fn read_back(&self, partial: &OpenPartial) {
-        if let Err(error) = partial.catch_up(self) {
+    fn read_back(&self, partial: &OpenPartial, written: u64) {
+        if let Err(error) = partial.catch_up(self, written) {
             tracing::debug!(event = "file.not_read_back", reason = %error.chain());
         }
     }
@@ -234,7 +234,7 @@ impl Storage {
         }
         partial.arrived(patch.range, patch.hash.as_ref())?;
         drop(partial);
-        self.read_back(&opened);
+        self.read_back(&opened, patch.range.len());
         Ok(())
     }
 

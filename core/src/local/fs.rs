@@ -150,6 +150,10 @@ pub trait File: Debug + Send + Sync {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
     /// Writes at `offset`, perhaps fewer bytes than asked for.
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize>;
+    /// Makes `len` bytes at `to` those of `source` at `from`, perhaps fewer; 0 where `source` ends.
+    /// The file system shares them where it can. Fails where it cannot copy at all, `source` being of
+    /// another implementation or on another file system, for instance.
+    fn copy_from(&self, source: &dyn File, from: u64, to: u64, len: usize) -> io::Result<usize>;
     /// Sets its size; what is added is zeros that are not stored.
     fn set_size(&self, size: u64) -> io::Result<()>;
     /// Makes its content that of `source`, which is of the same implementation, in blocks that both

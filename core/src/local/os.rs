@@ -273,6 +273,22 @@ impl File for OsFile {
         Ok(retry_on_intr(|| rustix::fs::ftruncate(&self.file, size))?)
     }
 
+    fn copy_from(&self, source: &dyn File, from: u64, to: u64, len: usize) -> io::Result<usize> {
+        let Some(source) = source.as_any().downcast_ref::<Self>() else {
+            return Err(Errno::XDEV.into());
+        };
+        let (mut from, mut to) = (from, to);
+        Ok(retry_on_intr(|| {
+            rustix::fs::copy_file_range(
+                &source.file,
+                Some(&mut from),
+                &self.file,
+                Some(&mut to),
+                len,
+            )
+        })?)
+    }
+
     fn share(&self, source: &dyn File) -> io::Result<()> {
         let Some(source) = source.as_any().downcast_ref::<Self>() else {
             return Err(Errno::XDEV.into());

@@ -216,6 +216,22 @@ impl Partial {
         }
     }
 
+    /// Has the file system copy a range of another file to `to`, without noting that it arrived;
+    /// answers how much it did. What it does not is to be read and written, which meets every error
+    /// that is not of copying alone. It would make blocks of holes: what is sparse is not copied so.
+    fn copy_unnoted(&self, from: &dyn File, range: ByteRange, to: u64) -> u64 {
+        let mut done = 0;
+        while !self.sparse && done < range.len() {
+            let left = usize::try_from(range.len() - done).unwrap_or(usize::MAX);
+            let (at, to) = (range.start() + done, to.saturating_add(done));
+            match self.file.copy_from(from, at, to, left) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => done = done.saturating_add(count as u64).min(range.len()),
+            }
+        }
+        done
+    }
+
     /// Forgets what arrived: the content turned out not to be what it should.
     pub(crate) fn distrust(&mut self) -> Result<()> {
         self.state.ranges = RangeSet::new();
@@ -494,7 +510,10 @@ pub(crate) fn copy(
     to: u64,
     buffer: &mut [u8],
 ) -> Result<()> {
-    for piece in range.pieces(buffer.len() as u64) {
+    let done = partial.copy_unnoted(from, range, to);
+    let (to, start) = (to.saturating_add(done), range.start().saturating_add(done));
+    let rest = ByteRange::new(start, range.end()).unwrap_or(range);
+    for piece in rest.pieces(buffer.len() as u64) {
         let Some(bytes) = buffer.get_mut(..piece.len() as usize) else {
             continue;
         };
@@ -505,7 +524,7 @@ pub(crate) fn copy(
                 "the older version became shorter",
             ));
         }
-        let offset = to.saturating_add(piece.start().saturating_sub(range.start()));
+        let offset = to.saturating_add(piece.start().saturating_sub(start));
         partial.write_unnoted(offset, bytes)?;
     }
     Ok(())

@@ -13,9 +13,9 @@ use crate::hash::{Digest, TreeHasher};
 use crate::range::ByteRange;
 use crate::service::{MAX_BLOCK, Target};
 
-/// How much one call reads back at most, in bytes: what it wrote, and some of what an earlier run
-/// left.
-const CATCH_UP: u64 = 4 * MAX_BLOCK;
+/// How much one call reads back at most, in bytes, beyond as much as it wrote: what other calls wrote
+/// meanwhile, and some of what an earlier run left.
+const CATCH_UP: u64 = 3 * MAX_BLOCK;
 
 /// An open partial, and how far it has been read back.
 #[derive(Debug)]
@@ -50,16 +50,16 @@ impl OpenPartial {
         self.lock().is_for(target)
     }
 
-    /// Reads on in what has arrived, unless another call does so: that one goes on, or else the next
-    /// one.
+    /// Reads on in what has arrived, now that `written` bytes were written, unless another call does
+    /// so: that one goes on, or else the next one.
     ///
     /// # Errors
     /// It cannot be read; it is read again when it is finished.
-    pub(crate) fn catch_up(&self, storage: &Storage) -> Result<()> {
+    pub(crate) fn catch_up(&self, storage: &Storage, written: u64) -> Result<()> {
         let Ok(mut read) = self.read.try_lock() else {
             return Ok(());
         };
-        let mut left = CATCH_UP;
+        let mut left = written.saturating_add(CATCH_UP);
         while left > 0 {
             let (file, ready) = {
                 let mut partial = self.lock();

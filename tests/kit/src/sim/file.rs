@@ -1,6 +1,7 @@
 //! Open files.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::sync::{Arc, MutexGuard};
@@ -67,6 +68,24 @@ fn half(len: usize) -> usize {
     len.div_ceil(2)
 }
 
+/// What of `data` is stored after all.
+fn stored<'a>(data: &'a [u8], verdict: &Verdict) -> Cow<'a, [u8]> {
+    let data = if verdict.short {
+        &data[..half(data.len())]
+    } else {
+        data
+    };
+    match verdict.flip {
+        Some(bit) if !data.is_empty() => {
+            let bit = bit % (data.len() as u64 * 8);
+            let mut flipped = data.to_vec();
+            flipped[(bit / 8) as usize] ^= 1 << (bit % 8);
+            flipped.into()
+        }
+        _ => data.into(),
+    }
+}
+
 impl File for SimFile {
     fn stat(&self) -> io::Result<Stat> {
         let disk = self.disk("file.stat")?;
@@ -89,20 +108,19 @@ impl File for SimFile {
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
         let (mut disk, verdict) = self.call("file.write")?;
         self.check_writes(libc::EBADF)?;
-        let data = if verdict.short {
-            &data[..half(data.len())]
-        } else {
-            data
+        disk.write(self.ino, &stored(data, &verdict), offset)
+    }
+
+    fn copy_from(&self, source: &dyn File, from: u64, to: u64, len: usize) -> io::Result<usize> {
+        let (mut disk, verdict) = self.call("file.copy")?;
+        self.check_writes(libc::EBADF)?;
+        let source = source.as_any().downcast_ref::<Self>();
+        let Some(source) = source.and_then(|file| file.inode_of(&self.shared)) else {
+            return Err(errno(libc::EXDEV));
         };
-        match verdict.flip {
-            Some(bit) if !data.is_empty() => {
-                let bit = bit % (data.len() as u64 * 8);
-                let mut flipped = data.to_vec();
-                flipped[(bit / 8) as usize] ^= 1 << (bit % 8);
-                disk.write(self.ino, &flipped, offset)
-            }
-            _ => disk.write(self.ino, data, offset),
-        }
+        let mut data = vec![0; len];
+        let len = disk.content(source)?.live.read(&mut data, from);
+        disk.write(self.ino, &stored(&data[..len], &verdict), to)
     }
 
     fn set_size(&self, size: u64) -> io::Result<()> {

@@ -6,8 +6,8 @@
 //! `remove_directory`; on a directory `directory.entries`, `directory.next` (one for some names of
 //! a listing), `directory.stat`, `directory.set_mode`, `directory.sync`, `sync_file_system`,
 //! `free_space`; on a file `file.stat`, `file.read`, `file.write`, `file.set_size`,
-//! `file.share`, `file.punch_hole`, `file.next_data`, `file.set_mode`, `file.set_modified`, `file.sync`,
-//! `file.try_lock`, `file.has_writer`.
+//! `file.copy`, `file.share`, `file.punch_hole`, `file.next_data`, `file.set_mode`, `file.set_modified`,
+//! `file.sync`, `file.try_lock`, `file.has_writer`.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;

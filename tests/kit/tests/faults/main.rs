@@ -16,6 +16,7 @@ mod check;
 mod failing;
 mod linked;
 mod mutants;
+mod patched;
 mod power;
 mod scenario;
 mod source_changes;
