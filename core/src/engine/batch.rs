@@ -132,7 +132,7 @@ impl Run {
         let mut different = Vec::new();
         for (item, version) in items {
             self.takes_up(&item);
-            if self.differs_early(&item, &version).await? {
+            if self.differs_early(&item, &version).await {
                 different.push((item, version));
                 continue;
             }
@@ -180,7 +180,7 @@ impl Run {
     /// Whether the beginnings of a large file and of what is there, in `version`, differ: both need
     /// not be read to their ends then. What cannot be compared counts as alike: whoever compares all
     /// of it says why.
-    async fn differs_early(&self, item: &Item, version: &Version) -> Result<bool> {
+    async fn differs_early(&self, item: &Item, version: &Version) -> bool {
         let mut at = 0;
         let mut len = FIRST_PROBE;
         while item.link().is_none()
@@ -199,13 +199,13 @@ impl Run {
             let theirs = self.destination.hash(hash(&item.target, version));
             match tokio::join!(ours, theirs) {
                 (Ok(ours), Ok(theirs)) if ours == theirs => {}
-                (Ok(_), Ok(_)) => return Ok(true),
-                _ => return Ok(false),
+                (Ok(_), Ok(_)) => return true,
+                _ => return false,
             }
             at = range.end();
             len *= 2;
         }
-        Ok(false)
+        false
     }
 
     /// Deals with a file that is the same by size and time but not by content.
