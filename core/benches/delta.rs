@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use divan::counter::BytesCount;
 use divan::{Bencher, Divan, black_box};
-use realize_core::delta::{Signature, Signer, diff};
+use realize_core::delta::{BlockHash, Signature, Signer, diff};
 use realize_core::range::ByteRange;
 use realize_core::service::MAX_DIFF_RANGE;
 
@@ -83,7 +83,7 @@ impl Newer {
 
 fn signature(older: &[u8], block: u32) -> Signature {
     let range = ByteRange::new(0, older.len() as u64).unwrap();
-    let mut signer = Signer::new(range, block).unwrap();
+    let mut signer = Signer::new(range, block, BlockHash::Quick).unwrap();
     signer.update(older);
     signer.finish().unwrap()
 }

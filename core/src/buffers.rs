@@ -1,29 +1,58 @@
-//! Buffers for blocks that are read, used again and again: memory stays where it is, and is not
+//! Buffers for what is read, used again and again: memory stays where it is, and is not
 //! cleared each time.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
 use crate::service::MAX_BLOCK;
 
-/// How many idle buffers are kept; more may be in use.
+/// How many idle buffers for blocks are kept; more may be in use.
 const MAX_IDLE: usize = 8;
 
-/// Idle buffers of [`MAX_BLOCK`] bytes.
-#[derive(Clone, Debug, Default)]
-pub struct Buffers(Arc<Mutex<Vec<Box<[u8]>>>>);
+/// Buffers of one size.
+#[derive(Clone, Debug)]
+pub struct Buffers(Arc<Pool>);
+
+#[derive(Debug)]
+struct Pool {
+    size: usize,
+    max_idle: usize,
+    idle: Mutex<Vec<Box<[u8]>>>,
+}
+
+impl Default for Buffers {
+    /// Buffers of [`MAX_BLOCK`] bytes.
+    fn default() -> Self {
+        Self::of(MAX_BLOCK as usize, MAX_IDLE)
+    }
+}
 
 impl Buffers {
-    /// A buffer of [`MAX_BLOCK`] bytes with anything in it.
+    /// Buffers of `size` bytes, of which `max_idle` are kept when they are not in use.
+    pub fn of(size: usize, max_idle: usize) -> Self {
+        Self(Arc::new(Pool {
+            size,
+            max_idle,
+            idle: Mutex::default(),
+        }))
+    }
+
+    /// A buffer with anything in it.
     pub fn take(&self) -> Buffer {
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let data = idle.unwrap_or_else(|| vec![0; MAX_BLOCK as usize].into_boxed_slice());
+        let idle = self.0.lock().pop();
+        let data = idle.unwrap_or_else(|| vec![0; self.0.size].into_boxed_slice());
         Buffer {
             data,
             len: 0,
             home: self.clone(),
         }
+    }
+}
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, Vec<Box<[u8]>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,8 +92,8 @@ impl AsRef<[u8]> for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let mut idle = self.home.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE {
+        let mut idle = self.home.0.lock();
+        if idle.len() < self.home.0.max_idle {
             idle.push(std::mem::take(&mut self.data));
         }
     }
@@ -83,11 +112,20 @@ mod tests {
         let part = bytes.slice(1..3);
         drop(bytes);
         assert_eq!(part, &b"yt"[..]);
-        assert_eq!(buffers.0.lock().unwrap().len(), 0);
+        assert_eq!(buffers.0.lock().len(), 0);
         drop(part);
-        assert_eq!(buffers.0.lock().unwrap().len(), 1);
+        assert_eq!(buffers.0.lock().len(), 1);
         let many: Vec<_> = (0..20).map(|_| buffers.take()).collect();
         drop(many);
-        assert_eq!(buffers.0.lock().unwrap().len(), MAX_IDLE);
+        assert_eq!(buffers.0.lock().len(), MAX_IDLE);
+    }
+
+    #[test]
+    fn a_buffer_has_its_size_and_as_many_are_kept_as_may_be() {
+        let buffers = Buffers::of(10, 2);
+        let mut many: Vec<_> = (0..3).map(|_| buffers.take()).collect();
+        assert!(many.iter_mut().all(|buffer| buffer.space(100).len() == 10));
+        drop(many);
+        assert_eq!(buffers.0.lock().len(), 2);
     }
 }

@@ -4,8 +4,8 @@
 //! that has the newer one looks for those blocks in it ([`diff`]), first where the last match makes
 //! the next one likely, then, if it is to search, with a rolling checksum at every offset; what it
 //! does not find travels as bytes ([`Delta`]). The rolling checksum is the one of the rsync
-//! algorithm (Tridgell and Mackerras, 1996, section 3), the block hash 96 bits of BLAKE3. Neither is
-//! trusted: the hash of the whole file says whether the pieces fit.
+//! algorithm (Tridgell and Mackerras, 1996, section 3), the block hash 96 bits of a [`BlockHash`].
+//! Neither is trusted: the hash of the whole file says whether the pieces fit.
 
 use bytes::Bytes;
 
@@ -13,17 +13,17 @@ use crate::range::ByteRange;
 
 mod rolling;
 mod search;
+mod sum;
 
-use rolling::Rolling;
 pub use search::diff;
+pub use sum::{BlockHash, BlockSum, STRONG_LEN};
 
 /// The block sizes that a signature may have, in bytes.
 pub const BLOCK_SIZES: std::ops::RangeInclusive<u32> = 512..=(1 << 20);
 /// The most blocks of one signature.
 pub const MAX_SIGNATURE_BLOCKS: usize = 1 << 16;
-/// The length of a block's hash in bytes: two blocks are taken for each other once in 2^96, which costs
-/// a file that is sent again, as its own hash tells.
-pub const STRONG_LEN: usize = 12;
+/// New bytes are copied where they are at most one in so many.
+const DETACHED: u64 = 4;
 /// The most operations of one delta.
 pub const MAX_DELTA_OPS: usize = 1 << 16;
 
@@ -32,34 +32,8 @@ pub const MAX_DELTA_OPS: usize = 1 << 16;
 pub struct Signature {
     range: ByteRange,
     block: u32,
+    hash: BlockHash,
     sums: Vec<BlockSum>,
-}
-
-/// The hashes of one block.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BlockSum {
-    /// The rolling checksum.
-    pub weak: u32,
-    /// The beginning of the block's BLAKE3 hash.
-    pub strong: [u8; STRONG_LEN],
-}
-
-impl BlockSum {
-    fn of(data: &[u8]) -> Self {
-        Self {
-            weak: Rolling::of(data).sum(),
-            strong: strong(data),
-        }
-    }
-}
-
-fn strong(data: &[u8]) -> [u8; STRONG_LEN] {
-    let hash = blake3::hash(data);
-    let (strong, _) = hash
-        .as_bytes()
-        .split_first_chunk()
-        .unwrap_or((&[0; STRONG_LEN], &[]));
-    *strong
 }
 
 /// A signature or delta whose numbers do not fit together or exceed a bound.
@@ -84,7 +58,12 @@ impl Signature {
     ///
     /// # Errors
     /// [`InvalidDelta`] if they do not fit together or exceed a bound.
-    pub fn new(range: ByteRange, block: u32, sums: Vec<BlockSum>) -> Result<Self, InvalidDelta> {
+    pub fn new(
+        range: ByteRange,
+        block: u32,
+        hash: BlockHash,
+        sums: Vec<BlockSum>,
+    ) -> Result<Self, InvalidDelta> {
         if !BLOCK_SIZES.contains(&block) {
             return Err(InvalidDelta::BlockSize);
         }
@@ -92,7 +71,12 @@ impl Signature {
         if sums.len() > MAX_SIGNATURE_BLOCKS || needed != sums.len() as u64 {
             return Err(InvalidDelta::Blocks);
         }
-        Ok(Self { range, block, sums })
+        Ok(Self {
+            range,
+            block,
+            hash,
+            sums,
+        })
     }
 
     /// The range of the basis that it describes.
@@ -103,6 +87,11 @@ impl Signature {
     /// The size of a block in bytes.
     pub fn block(&self) -> u32 {
         self.block
+    }
+
+    /// How the blocks are hashed.
+    pub fn hash(&self) -> BlockHash {
+        self.hash
     }
 
     /// The hashes, in order.
@@ -135,6 +124,7 @@ impl Signature {
 pub struct Signer {
     range: ByteRange,
     block: u32,
+    hash: BlockHash,
     sums: Vec<BlockSum>,
 }
 
@@ -143,7 +133,7 @@ impl Signer {
     ///
     /// # Errors
     /// [`InvalidDelta`] if the block size, or the number of blocks, exceeds its bounds.
-    pub fn new(range: ByteRange, block: u32) -> Result<Self, InvalidDelta> {
+    pub fn new(range: ByteRange, block: u32, hash: BlockHash) -> Result<Self, InvalidDelta> {
         if !BLOCK_SIZES.contains(&block) {
             return Err(InvalidDelta::BlockSize);
         }
@@ -153,14 +143,16 @@ impl Signer {
         Ok(Self {
             range,
             block,
+            hash,
             sums: Vec::new(),
         })
     }
 
     /// Takes in the next bytes: a whole number of blocks, except at the end of the range.
     pub fn update(&mut self, data: &[u8]) {
+        let blocks = data.chunks(self.block as usize);
         self.sums
-            .extend(data.chunks(self.block as usize).map(BlockSum::of));
+            .extend(blocks.map(|block| BlockSum::of(self.hash, block)));
     }
 
     /// The signature.
@@ -168,7 +160,7 @@ impl Signer {
     /// # Errors
     /// [`InvalidDelta::Blocks`] if it was not given the range.
     pub fn finish(self) -> Result<Signature, InvalidDelta> {
-        Signature::new(self.range, self.block, self.sums)
+        Signature::new(self.range, self.block, self.hash, self.sums)
     }
 }
 
@@ -213,6 +205,19 @@ impl Delta {
         } else {
             Ok(Self { ops })
         }
+    }
+
+    /// The same with new bytes of its own, where they are few of the `len` that were compared: what
+    /// was compared does not stay in memory for them.
+    pub(crate) fn detached(mut self, len: usize) -> Self {
+        if self.data_len() <= len as u64 / DETACHED {
+            for op in &mut self.ops {
+                if let DeltaOp::Data(data) = op {
+                    *data = Bytes::copy_from_slice(data);
+                }
+            }
+        }
+        self
     }
 
     /// The pieces, in order.

@@ -1,7 +1,9 @@
 //! The rolling checksum: of a window that moves on by a byte at a time.
 
-/// How many bytes are summed up at once: few enough for their weights to fit 16 bits.
-const LANE: usize = 64;
+/// How many bytes are added side by side.
+const COLUMNS: usize = 32;
+/// How many rows of them are summed up at once: so few that no sum exceeds 16 bits.
+const ROWS: usize = 20;
 
 /// The rolling checksum over a window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,19 +15,27 @@ pub(super) struct Rolling {
 impl Rolling {
     pub(super) fn of(window: &[u8]) -> Self {
         let (mut a, mut b) = (0u32, 0u32);
-        let (lanes, rest) = window.as_chunks::<LANE>();
-        for lane in lanes {
-            // Each byte counts as often as there are bytes from it to the lane's end. In this shape
-            // the compiler sums up many bytes at once.
-            let (mut sum, mut weighted) = (0i32, 0i32);
-            for (i, &byte) in lane.iter().enumerate() {
-                sum += i32::from(byte);
-                weighted += i32::from((LANE - i) as i16) * i32::from(i16::from(byte));
+        let (rows, rest) = window.as_chunks::<COLUMNS>();
+        for rows in rows.chunks(ROWS) {
+            // The sum of each column, and the sum of what that was after each row: in this shape the
+            // compiler adds many bytes at once.
+            let (mut sums, mut running) = ([0u16; COLUMNS], [0u16; COLUMNS]);
+            for row in rows {
+                for ((sum, running), &byte) in sums.iter_mut().zip(&mut running).zip(row) {
+                    *sum = sum.wrapping_add(u16::from(byte));
+                    *running = running.wrapping_add(*sum);
+                }
             }
-            b = b
-                .wrapping_add(a.wrapping_mul(LANE as u32))
-                .wrapping_add(weighted.cast_unsigned());
-            a = a.wrapping_add(sum.cast_unsigned());
+            // A byte counts as often as there are bytes from it to the end: COLUMNS times for each row
+            // from its own on, but for those before it in its row.
+            let (mut sum, mut weighted) = (0u32, 0u32);
+            for (column, (of_column, running)) in (0u32..).zip(sums.into_iter().zip(running)) {
+                sum += u32::from(of_column);
+                weighted += COLUMNS as u32 * u32::from(running) - column * u32::from(of_column);
+            }
+            let len = (rows.len() * COLUMNS) as u32;
+            b = b.wrapping_add(a.wrapping_mul(len)).wrapping_add(weighted);
+            a = a.wrapping_add(sum);
         }
         for &byte in rest {
             a = a.wrapping_add(u32::from(byte));

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::rolling::Rolling;
-use super::{Delta, DeltaOp, MAX_DELTA_OPS, Signature, strong};
+use super::{Delta, DeltaOp, MAX_DELTA_OPS, Signature};
 use crate::range::ByteRange;
 
 /// How often, per block of the newer content, a block may be hashed for nothing because its rolling
@@ -51,7 +51,7 @@ impl Signature {
     fn found_at(&self, offset: u64, data: &[u8]) -> Option<ByteRange> {
         let (sum, place) = self.block_at(offset)?;
         let block = data.get(..usize::try_from(place.len()).ok()?)?;
-        (strong(block) == sum.strong).then_some(place)
+        (self.hash.of(block) == sum.strong).then_some(place)
     }
 
     /// How far it is from `offset` of the basis to where the next block begins.
@@ -67,7 +67,7 @@ impl Signature {
         let short = self.range.len() % u64::from(self.block);
         let (sum, place) = self.block_at(self.range.end().checked_sub(short)?)?;
         let start = data.len().checked_sub(usize::try_from(place.len()).ok()?)?;
-        (strong(data.get(start..)?) == sum.strong).then_some(place)
+        (self.hash.of(data.get(start..)?) == sum.strong).then_some(place)
     }
 }
 
@@ -142,7 +142,7 @@ impl<'a> Index<'a> {
             .peekable();
         candidates.peek()?;
         self.misses = self.misses.checked_sub(1)?;
-        let strong = strong(window);
+        let strong = self.signature.hash.of(window);
         let found = candidates.find_map(|&(_, number)| {
             let number = usize::try_from(number).ok()?;
             let sum = self.signature.sums.get(number)?;

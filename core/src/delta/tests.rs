@@ -13,7 +13,12 @@ fn random(len: usize, mut seed: u64) -> Vec<u8> {
 }
 
 fn sign(basis: &[u8], block: u32) -> Signature {
-    let mut signer = Signer::new(ByteRange::new(0, basis.len() as u64).unwrap(), block).unwrap();
+    let mut signer = Signer::new(
+        ByteRange::new(0, basis.len() as u64).unwrap(),
+        block,
+        BlockHash::Quick,
+    )
+    .unwrap();
     signer.update(basis);
     signer.finish().unwrap()
 }
@@ -79,6 +84,23 @@ fn the_same_content_costs_nothing() {
 }
 
 #[test]
+fn few_new_bytes_do_not_keep_what_was_compared() {
+    let basis = random(100_000, 6);
+    for (changed, kept) in [(5, false), (15, true)] {
+        let mut newer = basis.clone();
+        newer
+            .chunks_mut(4096)
+            .take(changed)
+            .for_each(|block| block[0] ^= 1);
+        let newer = Bytes::from(newer);
+        let delta = diff(&newer, &sign(&basis, 4096), 0, false).detached(newer.len());
+        assert_eq!(delta.data_len(), changed as u64 * 4096);
+        assert_eq!(apply(&basis, &delta), newer);
+        assert_eq!(newer.is_unique(), !kept);
+    }
+}
+
+#[test]
 fn one_changed_byte_in_place_costs_a_block() {
     let basis = random(100_000, 6);
     let mut newer = basis.clone();
@@ -97,7 +119,7 @@ fn a_hostile_signature_costs_a_bounded_number_of_hashes() {
         weak: 0,
         strong: [1; STRONG_LEN],
     }];
-    let signature = Signature::new(range, block, sums).unwrap();
+    let signature = Signature::new(range, block, BlockHash::Quick, sums).unwrap();
     let delta = diff(&Bytes::from(vec![0; 8 << 20]), &signature, 0, true);
     assert_eq!(delta.data_len(), 8 << 20);
 }
@@ -110,14 +132,14 @@ fn numbers_from_elsewhere_are_checked() {
         strong: [0; STRONG_LEN],
     };
     assert_eq!(
-        Signature::new(range(0, 10), 0, vec![sum]),
+        Signature::new(range(0, 10), 0, BlockHash::Quick, vec![sum]),
         Err(InvalidDelta::BlockSize)
     );
     assert_eq!(
-        Signature::new(range(0, 1025), 512, vec![sum; 2]),
+        Signature::new(range(0, 1025), 512, BlockHash::Quick, vec![sum; 2]),
         Err(InvalidDelta::Blocks)
     );
-    assert!(Signer::new(range(0, 1 << 40), 512).is_err());
+    assert!(Signer::new(range(0, 1 << 40), 512, BlockHash::Quick).is_err());
     let outside = Delta::new(vec![DeltaOp::Copy(range(5, 15))]).unwrap();
     assert_eq!(
         outside.check(range(0, 10), 10, false),

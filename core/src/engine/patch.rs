@@ -28,7 +28,7 @@ const MIN_PIECE: u64 = 1 << 20;
 /// How many pieces are being compared at once.
 const COMPARED: usize = 2;
 /// How many differences are being applied at once.
-const APPLIED: usize = 2;
+const APPLIED: usize = 3;
 /// How far around its expected place a piece is looked for, once something was not found.
 const SLACK: u64 = 1 << 20;
 /// How far beyond it while everything is found: as much may have been cut out without being missed.

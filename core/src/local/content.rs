@@ -13,10 +13,10 @@ use super::partial::{self, Partial, Stale};
 use super::place::Missing;
 use super::read_back::OpenPartial;
 use super::version::{Became, LocalVersion};
-use crate::delta::{self, DeltaOp, Signature, Signer};
+use crate::delta::{self, BlockHash, DeltaOp, Signature, Signer};
 use crate::entry::{Timestamp, Version};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::hash::{Digest, RangeHash, TreeHasher, hash_range};
+use crate::hash::{Digest, RangeHash, TreeHasher};
 use crate::path::RelPath;
 use crate::range::ByteRange;
 use crate::service::{
@@ -122,19 +122,23 @@ impl Storage {
     }
 
     pub(crate) fn calculate_signature(&self, request: &SignatureRequest) -> Result<Signature> {
-        let file = match &request.basis {
-            Basis::Final(version) => self.open_version(&request.target.path, version)?,
+        let (file, hash) = match &request.basis {
+            // If blocks were taken for each other, the partial is mended.
+            Basis::Final(version) => {
+                let file = self.open_version(&request.target.path, version)?;
+                (file, BlockHash::Quick)
+            }
             Basis::Partial => {
                 let _working = self.work_as(Role::Destination)?;
                 let _writing = self.construction.write(&request.target.path)?;
                 let partial = self.partial(&request.target, Stale::Keep)?;
-                Arc::clone(partial.lock().file())
+                (Arc::clone(partial.lock().file()), BlockHash::Exact)
             }
         };
         let size = file.stat().doing("looking at the older version")?.size;
         let whole = ByteRange::new(0, size).map_err(|_| invalid("the file is too large"))?;
         let range = request.range.clamp_to(whole);
-        let mut signer = Signer::new(range, request.block).map_err(bad_delta)?;
+        let mut signer = Signer::new(range, request.block, hash).map_err(bad_delta)?;
         // Blocks count from the range's start, whatever the pieces that are read.
         let block = u64::from(request.block);
         let step = block * (BUFFER as u64 / block).max(1);
@@ -158,14 +162,26 @@ impl Storage {
             return Err(invalid("the range is longer than a diff may look at"));
         }
         let file = self.open_version(&request.path, &request.version)?;
-        let mut data = vec![0; request.range.len() as usize];
-        if read_full(&*file, &mut data, request.range.start()).doing("reading")? != data.len() {
-            return Err(changed());
+        let start = request.range.start();
+        let mut hasher = TreeHasher::range(request.size, start).map_err(misfit)?;
+        let mut buffer = self.pieces.take();
+        // Hashed while it is in the processor's cache.
+        let mut at = start;
+        for bytes in buffer
+            .space(request.range.len() as usize)
+            .chunks_mut(BUFFER)
+        {
+            if read_full(&*file, bytes, at).doing("reading")? != bytes.len() {
+                return Err(changed());
+            }
+            hasher.update(bytes).map_err(misfit)?;
+            at = at.saturating_add(bytes.len() as u64);
         }
         self.check_version(&*file, &request.version)?;
-        let data = Bytes::from(data);
-        let hash = hash_range(request.size, request.range, &data).map_err(misfit)?;
+        let data = buffer.into_bytes(request.range.len() as usize);
+        let hash = hasher.into_range().map_err(misfit)?;
         let delta = delta::diff(&data, &request.signature, request.expected, request.search);
+        let delta = delta.detached(data.len());
         Ok(Difference { delta, hash })
     }
 

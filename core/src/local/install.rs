@@ -22,6 +22,9 @@ use crate::service::{Content, Expect, Finish, FinishFrom, Outcome, Put, Receipt,
 /// From how many files on, a batch is synced with its whole file system instead of one by one.
 pub(super) const GROUP: usize = 8;
 
+/// Older versions of files, still open.
+type Replaced = Vec<Arc<dyn File>>;
+
 /// What a final file is to be.
 struct Wanted<'a> {
     path: &'a RelPath,
@@ -49,16 +52,20 @@ struct Named {
 }
 
 impl Storage {
-    pub(crate) fn finish(&self, finishes: &[Finish]) -> Vec<Result<Receipt>> {
+    /// Finishes files; what they replace stays open for whoever gets it, and takes its space up for
+    /// as long: freeing a large file takes as long as copying some of it.
+    pub(crate) fn finish(&self, finishes: &[Finish]) -> (Vec<Result<Receipt>>, Replaced) {
         let mut places = self.places();
+        let mut replaced = Vec::new();
         let named = finishes
             .iter()
             .map(|finish| {
+                replaced.extend(self.opened.take(&finish.path));
                 self.finish_one(&mut places, finish)
                     .map_err(|error| error.at(&finish.path))
             })
             .collect();
-        make_names_durable(named)
+        (make_names_durable(named), replaced)
     }
 
     fn finish_one(&self, places: &mut Places, finish: &Finish) -> Result<Named> {
@@ -71,7 +78,6 @@ impl Storage {
         };
         let _taken = self.construction.take(&finish.path)?;
         let place = places.parent(&finish.path, Missing::Fail)?;
-        self.opened.forget(&finish.path);
         match &finish.from {
             FinishFrom::Existing(version) => {
                 self.adopt(&place, &wanted, Some(&LocalVersion::parse(version)?))

@@ -31,8 +31,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::RangeHash;
 use crate::service::{
     Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
-    MAX_BATCH_BYTES, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, Role,
-    SendBlock, Service, Shortcut, SignatureRequest, bounded,
+    MAX_BATCH_BYTES, MAX_DIFF_RANGE, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole,
+    Receipt, Role, SendBlock, Service, Shortcut, SignatureRequest, bounded,
 };
 use crate::transport::PeerId;
 
@@ -65,6 +65,9 @@ pub use self::walk::MAX_DEPTH;
 
 /// A destination with less free space than this, in bytes, is said to be low on it.
 const LOW_SPACE: u64 = 1 << 30;
+
+/// How many buffers of [`MAX_DIFF_RANGE`] bytes are kept when they are not in use.
+const MAX_IDLE_PIECES: usize = 2;
 
 /// What a [`LocalService`] stands on, and for whom it works.
 #[derive(Clone, Debug)]
@@ -105,6 +108,8 @@ struct Storage {
     opened: OpenedFiles,
     partials: OpenedPartials,
     buffers: Buffers,
+    /// For what is compared with a signature.
+    pieces: Buffers,
     construction: Construction,
     /// Held while files are deleted or put back: two at once would take the reserved place from
     /// each other.
@@ -136,6 +141,7 @@ impl LocalService {
             opened: OpenedFiles::default(),
             partials: OpenedPartials::default(),
             buffers: Buffers::default(),
+            pieces: Buffers::of(MAX_DIFF_RANGE as usize, MAX_IDLE_PIECES),
             construction: Construction::default(),
             deleting: Arc::default(),
             working: RwLock::default(),
@@ -347,7 +353,12 @@ impl Service for LocalService {
         bounded(&finishes)?;
         self.blocking(move |storage| {
             let _working = storage.work_as(Role::Destination)?;
-            Ok(storage.finish(&finishes))
+            let (finished, replaced) = storage.finish(&finishes);
+            // The answer need not wait until what they took up is free.
+            if !replaced.is_empty() {
+                tokio::task::spawn_blocking(move || drop(replaced));
+            }
+            Ok(finished)
         })
         .await
     }

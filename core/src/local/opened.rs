@@ -39,7 +39,14 @@ impl OpenedFiles {
 
     /// Closes the file: it is to be deleted or replaced.
     pub(crate) fn forget(&self, path: &RelPath) {
-        self.lock().retain(|(opened, _)| opened != path);
+        drop(self.take(path));
+    }
+
+    /// Takes the file out, if it is open.
+    pub(crate) fn take(&self, path: &RelPath) -> Option<Arc<dyn File>> {
+        let mut files = self.lock();
+        let at = files.iter().position(|(opened, _)| opened == path)?;
+        files.remove(at).map(|(_, file)| file)
     }
 
     pub(crate) fn forget_all(&self) {

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::delta::{Delta, Signature};
+use crate::delta::{BlockHash, Delta, Signature};
 use crate::entry::{Entry, EntryKind, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::hash::{Digest, RangeHash};
@@ -155,5 +155,5 @@ impl Service for Recorder {
 /// The signature of nothing.
 pub(super) fn signature() -> Signature {
     let nothing = ByteRange::new(0, 0).unwrap();
-    Signature::new(nothing, 512, Vec::new()).unwrap()
+    Signature::new(nothing, 512, BlockHash::Quick, Vec::new()).unwrap()
 }

@@ -31,7 +31,13 @@ fn digest() -> Digest {
 }
 
 fn signature() -> realize_core::delta::Signature {
-    realize_core::delta::Signature::new(range(0), 1024, Vec::new()).unwrap()
+    realize_core::delta::Signature::new(
+        range(0),
+        1024,
+        realize_core::delta::BlockHash::Quick,
+        Vec::new(),
+    )
+    .unwrap()
 }
 
 fn delta() -> Delta {

@@ -15,7 +15,15 @@ use super::{Violation, at_most};
 pub(crate) struct Signature {
     pub(crate) range: Range,
     pub(crate) block: u32,
+    pub(crate) hash: BlockHash,
     pub(crate) sums: Bounded<BlockSum, MAX_SIGNATURE_BLOCKS>,
+}
+
+/// How the blocks are hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum BlockHash {
+    Quick,
+    Exact,
 }
 
 /// The hashes of one block.
@@ -46,6 +54,7 @@ impl From<delta::Signature> for Signature {
         Self {
             range: signature.range().into(),
             block: signature.block(),
+            hash: signature.hash().into(),
             sums: Bounded(signature.sums().iter().map(sum).collect()),
         }
     }
@@ -61,7 +70,26 @@ impl TryFrom<Signature> for delta::Signature {
             strong: sum.strong,
         });
         let range = signature.range.try_into()?;
-        Ok(Self::new(range, signature.block, sums.collect())?)
+        let hash = signature.hash.into();
+        Ok(Self::new(range, signature.block, hash, sums.collect())?)
+    }
+}
+
+impl From<delta::BlockHash> for BlockHash {
+    fn from(hash: delta::BlockHash) -> Self {
+        match hash {
+            delta::BlockHash::Quick => Self::Quick,
+            delta::BlockHash::Exact => Self::Exact,
+        }
+    }
+}
+
+impl From<BlockHash> for delta::BlockHash {
+    fn from(hash: BlockHash) -> Self {
+        match hash {
+            BlockHash::Quick => Self::Quick,
+            BlockHash::Exact => Self::Exact,
+        }
     }
 }
 

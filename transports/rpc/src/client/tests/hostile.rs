@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use proptest::prelude::*;
-use realize_core::delta::{BlockSum, STRONG_LEN, Signature};
+use realize_core::delta::{BlockHash, BlockSum, STRONG_LEN, Signature};
 use realize_core::entry::Timestamp;
 use realize_core::hash::Digest;
 use realize_core::service::{
@@ -282,7 +282,7 @@ async fn a_signature_is_of_what_was_asked_for(
         strong: [1; STRONG_LEN],
     };
     let sums = vec![sum; range.len().div_ceil(u64::from(block)) as usize];
-    let signature = Signature::new(range, block, sums).unwrap();
+    let signature = Signature::new(range, block, BlockHash::Quick, sums).unwrap();
     let frames = |id, _| {
         vec![reply(
             id,

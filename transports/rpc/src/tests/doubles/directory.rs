@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use realize_core::delta::{Delta, Signature};
+use realize_core::delta::{BlockHash, Delta, Signature};
 use realize_core::hash::{Digest, RangeHash};
 use realize_core::range::ByteRange;
 use realize_core::service::*;
@@ -203,7 +203,7 @@ impl Service for Double {
 
     async fn calculate_signature(&self, request: SignatureRequest) -> Result<Signature> {
         let none = ByteRange::new(0, 0).unwrap();
-        let signature = Signature::new(none, request.block, Vec::new()).unwrap();
+        let signature = Signature::new(none, request.block, BlockHash::Quick, Vec::new()).unwrap();
         self.act(Some(&request.target.path), signature).await
     }
 

@@ -106,7 +106,7 @@ fn the_bytes_of_signature_request() {
 fn the_bytes_of_diff_request() {
     holds::<DiffRequest, _>(
         samples::diff_request(),
-        "03612f62020708882700800800e807800402ac02 16*12 ac02 16*12 800801",
+        "03612f62020708882700800800e80780040102ac02 16*12 ac02 16*12 800801",
         "",
     );
 }
@@ -217,7 +217,7 @@ fn the_bytes_of_part_hash() {
 fn the_bytes_of_signature() {
     holds::<Signature, _>(
         samples::signature(),
-        "00e807800402ac02 16*12 ac02 16*12",
+        "00e80780040102ac02 16*12 ac02 16*12",
         "",
     );
 }

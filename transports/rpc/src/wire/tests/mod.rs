@@ -18,7 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 pub(super) use super::content::Basis;
-pub(super) use super::delta::{BlockSum, Delta, DeltaOp};
+pub(super) use super::delta::{BlockHash, BlockSum, Delta, DeltaOp};
 pub(super) use super::entry::{Entry, EntryKind, Special};
 pub(super) use super::finish::{Content, Expect, FinishFrom, Outcome};
 pub(super) use super::hash::{HashState, Subtree};

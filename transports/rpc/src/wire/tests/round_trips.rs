@@ -5,7 +5,9 @@ use std::num::NonZeroU64;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use realize_core::delta::{BlockSum as CoreSum, Delta as CoreDelta, DeltaOp as CoreOp, STRONG_LEN};
+use realize_core::delta::{
+    BlockHash as CoreHash, BlockSum as CoreSum, Delta as CoreDelta, DeltaOp as CoreOp, STRONG_LEN,
+};
 use realize_core::entry::{self, MODE_BITS};
 use realize_core::hash::{self, Digest};
 use realize_core::range::{self, ByteRange, MAX_FILE_SIZE};
@@ -98,16 +100,22 @@ fn link_target() -> impl Strategy<Value = Vec<u8>> {
 
 fn signature() -> impl Strategy<Value = CoreSignature> {
     let sum = (any::<u32>(), any::<[u8; STRONG_LEN]>());
-    (size(), 512u32..=1 << 20, 1u64..=512, vec(sum, 0..40)).prop_map(
-        |(start, block, last, sums)| {
+    (
+        size(),
+        512u32..=1 << 20,
+        any::<bool>(),
+        1u64..=512,
+        vec(sum, 0..40),
+    )
+        .prop_map(|(start, block, exact, last, sums)| {
             let sum = |(weak, strong)| CoreSum { weak, strong };
+            let hash = [CoreHash::Quick, CoreHash::Exact][usize::from(exact)];
             let sums: Vec<_> = sums.into_iter().map(sum).collect();
             let len = (sums.len() as u64).saturating_sub(1) * u64::from(block);
             let len = len + if sums.is_empty() { 0 } else { last };
             let range = ByteRange::at(start.min(MAX_FILE_SIZE - len), len).unwrap();
-            CoreSignature::new(range, block, sums).unwrap()
-        },
-    )
+            CoreSignature::new(range, block, hash, sums).unwrap()
+        })
 }
 
 fn delta() -> impl Strategy<Value = CoreDelta> {

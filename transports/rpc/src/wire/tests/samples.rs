@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use realize_core::delta::{BlockSum, Delta, DeltaOp, STRONG_LEN};
+use realize_core::delta::{BlockHash, BlockSum, Delta, DeltaOp, STRONG_LEN};
 use realize_core::entry::{Entry, EntryKind, Special, Timestamp, Version};
 use realize_core::hash::{Digest, HashState, Subtree};
 use realize_core::range::{ByteRange, RangeSet};
@@ -317,7 +317,7 @@ pub(super) fn signature() -> CoreSignature {
         weak: 300,
         strong: [0x16; STRONG_LEN],
     };
-    CoreSignature::new(range(0, 1000), 512, vec![sum, sum]).unwrap()
+    CoreSignature::new(range(0, 1000), 512, BlockHash::Exact, vec![sum, sum]).unwrap()
 }
 
 pub(super) fn difference() -> Difference {

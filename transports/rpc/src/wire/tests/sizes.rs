@@ -70,6 +70,7 @@ fn the_largest_messages_are_within_the_bound() {
             end: u64::MAX,
         },
         block: u32::MAX,
+        hash: BlockHash::Exact,
         sums: Bounded(vec![sums; 1 << 16]),
     };
     let copy = DeltaOp::Copy(Range {
