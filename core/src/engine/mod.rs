@@ -56,7 +56,7 @@ use units::{Unit, Units};
 /// How many blocks of content a batch of small files holds at most.
 const BATCH_BLOCKS: u64 = 4;
 /// How many units of work (a batch, or a large file) are under way at once.
-const MAX_UNITS: usize = 3;
+const MAX_UNITS: usize = 6;
 
 /// Moves, or copies, files from `source` to `destination`.
 ///
@@ -109,7 +109,7 @@ struct Run {
     unfinished: AtomicBool,
     /// Set when the ends are given back: what is still under way is cut.
     over: AtomicBool,
-    /// A permit for each block that is being sent.
+    /// A permit for each block that is being read or sent.
     blocks: Semaphore,
     /// The shorter way between the two, if there is one, once both are claimed.
     shortcut: OnceLock<Arc<dyn Shortcut>>,

@@ -18,9 +18,7 @@ use crate::service::{
     Block, FinishFrom, Hash, MAX_BLOCK, Read, Receipt, SendBlock, ShareFile, Target,
 };
 
-/// How many blocks of a file are being read at once.
-const READS: usize = 4;
-/// How many blocks of all files of a run are being sent at once. A peer has memory for no more.
+/// How many blocks of all files of a run are read or being sent at once. A peer has memory for no more.
 pub(super) const BLOCKS: usize = 16;
 /// How much of the source one call hashes that need not be sent.
 const HASH_RANGE: u64 = 64 << 20;
@@ -138,6 +136,7 @@ impl Run {
         let reads = range
             .pieces_by(|| self.block_size())
             .map(|piece| async move {
+                let permit = self.blocks.acquire().await;
                 let read = Read {
                     path: item.entry.path.clone(),
                     version: item.entry.version.clone(),
@@ -147,27 +146,22 @@ impl Run {
                 self.started(item);
                 self.carried(Method::Read, data_len(&block), data_len(&block));
                 if block.len() == piece.len() {
-                    Ok((piece, block))
+                    Ok((permit, piece, block))
                 } else {
                     Err(shorter())
                 }
             });
-        let mut reads = stream::iter(reads).buffered(READS);
+        let mut reads = stream::iter(reads).buffered(self.source.window());
         let mut sends: FuturesUnordered<BoxFuture<'_, Result<()>>> = FuturesUnordered::new();
         loop {
-            // Cancel safe: a permit is given back, and the reads go on where they are.
-            let next = async {
-                let permit = self.blocks.acquire().await;
-                (permit, reads.next().await)
-            };
             // Both go on while either waits.
-            let (permit, (piece, block)) = tokio::select! {
+            let (permit, piece, block) = tokio::select! {
                 Some(sent) = sends.next() => {
                     sent?;
                     continue;
                 }
-                (permit, block) = next, if sends.len() < self.destination.window() => match block {
-                    Some(block) => (permit, block?),
+                read = reads.next(), if sends.len() < self.destination.window() => match read {
+                    Some(read) => read?,
                     None => break,
                 },
             };

@@ -5,9 +5,12 @@ use crate::entry::Version;
 use crate::service::Expect;
 
 /// How many small files travel together at most.
-const MAX_FILES: usize = 256;
+const MAX_FILES: usize = 128;
 /// How many bytes of small files travel together at most, unless one is larger.
-const MAX_BYTES: u64 = 2 << 20;
+const MAX_BYTES: u64 = 1 << 20;
+/// How many files get their final names together at most: nothing of them is read or sent, and they
+/// are synced together.
+const MAX_LINKED: usize = 256;
 /// How many files are compared together at most.
 const MAX_COMPARED: usize = 64;
 /// How many bytes are compared together at most, unless one file is larger.
@@ -50,7 +53,7 @@ impl Units {
     pub(super) fn add(&mut self, (item, step): (Item, Step), most: u64) -> Option<Unit> {
         let size = item.entry.size;
         if self.links && step.can_link(&item) {
-            let unit = (self.linked.len() >= MAX_FILES).then(|| self.take_linked());
+            let unit = (self.linked.len() >= MAX_LINKED).then(|| self.take_linked());
             self.linked.push((item, step));
             return unit;
         }

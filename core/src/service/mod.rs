@@ -140,10 +140,10 @@ pub trait Service: Send + Sync {
     /// `Forbidden` for whoever may do nothing here.
     async fn configure(&self, config: Config) -> Result<Config>;
 
-    /// How many blocks of a file are to be on their way to this service at once: few where it is near,
-    /// more where answers take their time.
+    /// How many blocks of a file are to be on their way to this service, or from it, at once: few where
+    /// it is near, more where answers take their time.
     fn window(&self) -> usize {
-        4
+        2
     }
 
     /// The size of block that suits the way to this service now, in bytes: [`MAX_BLOCK`], or less
