@@ -1,15 +1,18 @@
 //! The move engine: from one [`Service`] to another.
 //!
 //! [`move_files`] lists the source page by page, offers what it finds to the destination, decides
-//! (`plan`, pure) and carries out: small files in batches (`batch`), large ones in blocks
+//! (`offered`; `plan`, pure) and carries out: small files in batches (`batch`), large ones in blocks
 //! (`transfer`), what is there already by comparing (`batch` too), directories last
 //! (`directories`). It knows the two services, its [`Witnesses`], and nothing else. One place deletes
 //! files at the source, `Run::delete`, and it takes the destination's receipts.
 
+use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
 
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -21,14 +24,15 @@ use crate::hash::{Digest, RangeHash};
 use crate::metrics::MoveMetrics;
 use crate::range::ByteRange;
 use crate::service::{
-    Answer, Claim, Delete, DeleteName, Ending, Hash, List, Offer, Page, Present, Receipt, Role,
-    RunId, SameFile, Service, Shortcut,
+    Claim, Delete, DeleteName, Ending, Hash, List, Receipt, Role, RunId, SameFile, Service,
+    Shortcut,
 };
 
 mod batch;
 mod directories;
 mod events;
 mod link;
+mod offered;
 mod options;
 mod outcome;
 mod patch;
@@ -49,14 +53,16 @@ pub use report::{
 pub use verify::{Expected, VerifyReport, verify_expected, verify_files};
 pub use witnesses::{Ledger, Record, Witnesses};
 
-use events::collides;
-use plan::{Choice, Item, Step};
+use plan::Item;
 use units::{Unit, Units};
 
 /// How many blocks of content a batch of small files holds at most.
 const BATCH_BLOCKS: u64 = 4;
-/// How many units of work (a batch, or a large file) are under way at once.
-const MAX_UNITS: usize = 6;
+/// How many pages of the listing are offered at once, before there is work for them.
+const PAGES_AHEAD: usize = 2;
+/// How many units of work (a batch, or a large file) are under way at once, unless the way to one of the
+/// ends has room for more blocks.
+const MIN_UNITS: usize = 6;
 
 /// Moves, or copies, files from `source` to `destination`.
 ///
@@ -160,6 +166,12 @@ impl Run {
         self.source.block_size().min(self.destination.block_size())
     }
 
+    /// How many units of work are under way at once.
+    fn units(&self) -> usize {
+        let windows = self.source.window().max(self.destination.window());
+        windows.max(MIN_UNITS)
+    }
+
     async fn claim(&self) -> Result<()> {
         let role = if self.is_move() {
             Role::Source
@@ -209,54 +221,61 @@ impl Run {
         self.directories().await
     }
 
-    /// Lists the source and has every file dealt with.
+    /// Lists the source and has every file dealt with: while work is under way, the pages that follow
+    /// are listed and offered.
     async fn files(self: &Arc<Self>) -> Result<()> {
-        let mut tasks = JoinSet::new();
+        let planned = self.pages().map_ok(|items| self.plan_all(items));
+        let mut planned = pin!(planned.try_buffered(PAGES_AHEAD));
+        let mut listed = false;
         let mut units = Units::new(self.links());
-        let mut list = List {
+        let mut ready = VecDeque::new();
+        let mut tasks = JoinSet::new();
+        loop {
+            while tasks.len() < self.units()
+                && let Some(unit) = ready.pop_front()
+            {
+                let run = Arc::clone(self);
+                let work = async move { run.work(unit).await };
+                tasks.spawn(work.in_current_span());
+            }
+            tokio::select! {
+                Some(ended) = tasks.join_next() => joined(ended)?,
+                page = planned.next(), if !listed && ready.is_empty() => match page {
+                    Some(steps) => {
+                        let most = self.block_size() * BATCH_BLOCKS;
+                        let steps = steps?.into_iter();
+                        ready.extend(steps.flat_map(|step| units.add(step, most)));
+                    }
+                    None => {
+                        listed = true;
+                        ready.extend(std::mem::take(&mut units).rest());
+                    }
+                },
+                else => return Ok(()),
+            }
+        }
+    }
+
+    /// The files of each page of the source's listing that are to be offered.
+    fn pages(&self) -> impl Stream<Item = Result<Vec<Item>>> {
+        let first = List {
             within: self.options.within.clone(),
             files: true,
             ..List::default()
         };
-        loop {
+        stream::try_unfold(Some(first), move |list| async move {
+            let Some(mut list) = list else {
+                return Ok(None);
+            };
             let page = self.source.list(list.clone()).await?;
             list.cursor = page.next;
+            let next = list.cursor.is_some().then_some(list);
             let items = self.choose(page);
-            if list.cursor.is_none() {
+            if next.is_none() {
                 self.observe(Event::ListingEnded);
             }
-            for unit in self
-                .plan_all(items)
-                .await?
-                .into_iter()
-                .flat_map(|step| units.add(step, self.block_size() * BATCH_BLOCKS))
-            {
-                self.start(&mut tasks, unit).await?;
-            }
-            if list.cursor.is_none() {
-                break;
-            }
-        }
-        for unit in units.rest() {
-            self.start(&mut tasks, unit).await?;
-        }
-        while let Some(ended) = tasks.join_next().await {
-            joined(ended)?;
-        }
-        Ok(())
-    }
-
-    /// Starts work on a unit, once there is room for it.
-    async fn start(self: &Arc<Self>, tasks: &mut JoinSet<Result<()>>, unit: Unit) -> Result<()> {
-        while tasks.len() >= MAX_UNITS {
-            if let Some(ended) = tasks.join_next().await {
-                joined(ended)?;
-            }
-        }
-        let run = Arc::clone(self);
-        let work = async move { run.work(unit).await };
-        tasks.spawn(work.in_current_span());
-        Ok(())
+            Ok(Some((items, next)))
+        })
     }
 
     async fn work(&self, unit: Unit) -> Result<()> {
@@ -266,99 +285,6 @@ impl Run {
             Unit::Verify(items) => self.verify(items).await,
             Unit::Transfer(item, transfer) => self.transfer(*item, transfer).await,
         }
-    }
-
-    /// The files of a page that are to be offered; the others are dealt with.
-    fn choose(&self, page: Page) -> Vec<Item> {
-        for failure in page.failures {
-            if !self.options.filter.excludes(&failure.path) {
-                self.never_started(&failure.path, None, failure.error);
-            }
-        }
-        let mut items = Vec::new();
-        for entry in page.entries {
-            match plan::choose(&entry, &self.options) {
-                Choice::Offer => items.push(Item::new(entry)),
-                Choice::Skip => {}
-                Choice::Defer(why) => self.deferred(&entry, why),
-                Choice::Fail(error) => {
-                    self.never_started(entry.path.as_bytes(), Some(entry.modified), error);
-                }
-            }
-        }
-        let bytes = items
-            .iter()
-            .map(|item| item.entry.size)
-            .fold(0, u64::saturating_add);
-        self.observe(Event::Listed {
-            files: items.len() as u64,
-            bytes,
-        });
-        items
-    }
-
-    /// Offers files to the destination and decides what to do about each.
-    async fn plan_all(&self, items: Vec<Item>) -> Result<Vec<(Item, Step)>> {
-        if items.is_empty() {
-            return Ok(Vec::new());
-        }
-        let offers = items.iter().map(offer).collect();
-        let answers = self.destination.offer(offers).await?;
-        let answers = complete(items.len(), answers, "offer")?;
-        let mut planned = Vec::with_capacity(items.len());
-        for (item, answer) in items.into_iter().zip(answers) {
-            match answer {
-                Ok(answer) => {
-                    if let Present::Collides(other) = &answer.present {
-                        collides(&item, other);
-                    }
-                    let step = plan::plan(&item, answer, self.options.on_conflict);
-                    planned.extend(self.settle(item, step).await?);
-                }
-                Err(error) => self.ended_badly(&item, error, false).await?,
-            }
-        }
-        Ok(planned)
-    }
-
-    /// Deals with the steps that need no work of their own; what is left is to be carried out.
-    async fn settle(&self, item: Item, step: Step) -> Result<Option<(Item, Step)>> {
-        match step {
-            Step::Fail(error) => self.ended_badly(&item, error, false).await.map(|()| None),
-            Step::Stop(error) => {
-                self.ended_badly(&item, error, false).await?;
-                self.with_report(|report| report.stopped = Some(Stopped::Conflict));
-                self.stop.cancel();
-                Ok(None)
-            }
-            Step::Rename => self.rename(item).await,
-            step => Ok(Some((item, step))),
-        }
-    }
-
-    /// Offers a file once more, under a name that holds its hash.
-    async fn rename(&self, mut item: Item) -> Result<Option<(Item, Step)>> {
-        let renamed = match self.source_hash(&item).await {
-            Ok(hash) => plan::renamed(&item.entry.path, &hash)
-                .map_err(|error| Error::new(ErrorKind::Invalid, "renaming").because(error)),
-            Err(error) => Err(error),
-        };
-        match renamed {
-            Ok(target) => item.target = target,
-            Err(error) => return self.ended_badly(&item, error, false).await.map(|()| None),
-        }
-        match self.offer_one(&item).await? {
-            Ok(answer) => match plan::plan(&item, answer, OnConflict::Keep) {
-                Step::Fail(error) => self.ended_badly(&item, error, false).await.map(|()| None),
-                step => Ok(Some((item, step))),
-            },
-            Err(error) => self.ended_badly(&item, error, false).await.map(|()| None),
-        }
-    }
-
-    async fn offer_one(&self, item: &Item) -> Result<Result<Answer>> {
-        let mut answers = self.destination.offer(vec![offer(item)]).await?;
-        answers.pop().ok_or_else(|| missing_answer("offer"))
     }
 
     /// The hash of a file's content at the source, which is read to its end for it.
@@ -425,16 +351,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-}
-
-fn offer(item: &Item) -> Offer {
-    Offer {
-        path: item.target.clone(),
-        link: item.link().is_some(),
-        source: item.entry.version.clone(),
-        size: item.entry.size,
-        modified: item.entry.modified,
     }
 }
 

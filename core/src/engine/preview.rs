@@ -1,8 +1,9 @@
 //! What a move would do.
 
+use super::MoveOptions;
+use super::offered::offer;
 use super::plan::{self, Choice, Item, Step};
 use super::report::{Event, Failure, FileEnd, Observer, Report, Status};
-use super::{MoveOptions, offer};
 use crate::error::{Error, ErrorKind, Result};
 use crate::service::{Answer, List, Outcome, Present, Service};
 

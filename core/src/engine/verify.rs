@@ -8,10 +8,11 @@ use crate::hash::Digest;
 use crate::path::RelPath;
 use crate::service::{List, Offer, Present, PresentKind, Service};
 
+use super::offered::offer;
 use super::options::MoveOptions;
 use super::plan::{Choice, Item, choose};
 use super::report::{Event, Failure, FileEnd, Observer, Status};
-use super::{hash_whole, offer, source_hash};
+use super::{hash_whole, source_hash};
 use crate::service::Outcome;
 
 /// How many files are looked at together.

@@ -7,7 +7,7 @@
 //! rename), `delete`, `lease`, and `version` (which state of a file something was said about).
 
 use std::any::Any;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use self::construction::Construction;
-use self::fs::{Directory, FileSystem, Kind};
+use self::fs::{Directory, FileSystem};
 use self::lease::Lease;
 use self::listing::{Duties, Listings};
 use self::names::PartialNames;
@@ -53,6 +53,7 @@ mod partial;
 mod place;
 mod probe;
 mod read_back;
+mod relation;
 mod shortcut;
 mod state;
 mod sweep;
@@ -60,6 +61,7 @@ mod version;
 mod walk;
 
 pub use self::os::OsFileSystem as SystemFileSystem;
+pub use self::relation::{Relation, relation};
 pub use self::version::version_size;
 pub use self::walk::MAX_DEPTH;
 
@@ -387,56 +389,5 @@ impl Service for LocalService {
 
     fn as_any(&self) -> Option<&dyn Any> {
         Some(self)
-    }
-}
-
-/// How two directories of this machine lie to each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relation {
-    /// Neither is, or lies in, the other.
-    Apart,
-    /// They are the same.
-    Same,
-    /// The first lies in the second.
-    Inside,
-    /// The second lies in the first.
-    Around,
-}
-
-/// How `one` lies to `other`, by device and inode of them and of every directory above them, so
-/// that links and other spellings do not deceive. Mounts of one directory in two places may; the
-/// probes of a run find those.
-///
-/// # Errors
-/// A directory, or one above it, cannot be opened.
-pub fn relation(file_system: &dyn FileSystem, one: &Path, other: &Path) -> Result<Relation> {
-    let one = ancestry(file_system, one)?;
-    let other = ancestry(file_system, other)?;
-    let (Some(one_root), Some(other_root)) = (one.first(), other.first()) else {
-        return Ok(Relation::Apart);
-    };
-    Ok(match (one.contains(other_root), other.contains(one_root)) {
-        _ if one_root == other_root => Relation::Same,
-        (true, _) => Relation::Inside,
-        (_, true) => Relation::Around,
-        _ => Relation::Apart,
-    })
-}
-
-/// Device and inode of the directory at `path` and of those above it, innermost first.
-fn ancestry(file_system: &dyn FileSystem, path: &Path) -> Result<Vec<(u64, u64)>> {
-    let mut above: Vec<(u64, u64)> = Vec::new();
-    let mut path = PathBuf::from(path);
-    loop {
-        let stat = file_system
-            .open_root(&path)
-            .and_then(|directory| directory.own_stat())
-            .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
-        let this = (stat.device, stat.inode);
-        if stat.kind != Kind::Directory || above.last() == Some(&this) || above.len() > 4096 {
-            return Ok(above);
-        }
-        above.push(this);
-        path.push("..");
     }
 }

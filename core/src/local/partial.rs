@@ -3,16 +3,21 @@
 use std::io;
 use std::sync::Arc;
 
-use super::fs::{Access, Directory, File, Kind, Rename, read_full, write_full};
+use super::fs::{Directory, File, read_full, write_full};
 use super::names::PartialNames;
 use super::state::{PartialState, StateWriter};
 use super::version::LocalVersion;
-use crate::entry::Version;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::HashState;
-use crate::path::RelPath;
 use crate::range::{ByteRange, RangeSet};
 use crate::service::{Block, Target};
+
+mod leftover;
+mod locked;
+
+use leftover::recover;
+pub(crate) use leftover::{discard, find, forget, note_exchange};
+use locked::open_or_create;
 
 /// Zeros are left out of sparse files in pieces of this size, which is a page.
 const PAGE: usize = 4096;
@@ -297,209 +302,6 @@ impl Partial {
 
 fn is_zero(page: &[u8]) -> bool {
     page.iter().all(|&byte| byte == 0)
-}
-
-/// What an earlier run left of `path`: the partial's size, and what is known about it. With `mend`,
-/// which takes a claim, what a crash displaced is put right first.
-pub(crate) fn find(
-    directory: &dyn Directory,
-    names: &PartialNames,
-    path: &RelPath,
-    mend: bool,
-) -> Result<Option<(u64, Option<PartialState>)>> {
-    if mend {
-        recover(directory, names, path)?;
-    }
-    let stat = match directory.stat(&names.content(path)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        other => other.doing("looking for a partial")?,
-    };
-    if stat.kind != Kind::File {
-        return Ok(None);
-    }
-    let state = load_state(directory, names, path)?;
-    let own = (stat.device, stat.inode);
-    Ok(Some((
-        stat.size,
-        state.filter(|state| state.own == own && state.size == stat.size),
-    )))
-}
-
-/// Notes that what bears the partial's name, `own`, is about to change places with the final file
-/// of version `expected`.
-pub(crate) fn note_exchange(
-    directory: &dyn Directory,
-    names: &PartialNames,
-    path: &RelPath,
-    own: (u64, u64),
-    expected: &Version,
-) -> Result<()> {
-    let name = names.state(path);
-    let file = match directory.open(&name, Access::ReadWrite) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => directory.create(&name),
-        other => other,
-    }
-    .doing("opening a partial's state")?;
-    let (mut writer, _) = StateWriter::load(&*file)?;
-    let state = PartialState {
-        source: expected.clone(),
-        size: 0,
-        ranges: RangeSet::new(),
-        hash: HashState::default(),
-        own,
-        displaces: Some(expected.clone()),
-    };
-    writer.write(&*file, &state)
-}
-
-/// Removes a partial and what is known about it; answers whether there was one.
-pub(crate) fn discard(
-    directory: &dyn Directory,
-    names: &PartialNames,
-    path: &RelPath,
-) -> Result<bool> {
-    let content = remove(directory, &names.content(path))?;
-    let state = remove(directory, &names.state(path))?;
-    Ok(content || state)
-}
-
-/// Removes what is known about a partial that has become the final file.
-pub(crate) fn forget(
-    directory: &dyn Directory,
-    names: &PartialNames,
-    path: &RelPath,
-) -> Result<()> {
-    remove(directory, &names.state(path)).map(drop)
-}
-
-/// Puts right what a crash left between the exchange of a partial and an older final file, and the
-/// look at what was displaced: if it was what was expected it goes, otherwise it goes back.
-fn recover(directory: &dyn Directory, names: &PartialNames, path: &RelPath) -> Result<()> {
-    let Some(state) = load_state(directory, names, path)? else {
-        return Ok(());
-    };
-    let Some(expected) = &state.displaces else {
-        return Ok(());
-    };
-    let content = names.content(path);
-    let stat = match directory.stat(&content) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return forget(directory, names, path);
-        }
-        other => other.doing("looking at a displaced file")?,
-    };
-    if (stat.device, stat.inode) == state.own {
-        return Ok(());
-    }
-    if LocalVersion::parse(expected)?.same_but_changed(&LocalVersion::of(&stat)) {
-        return discard(directory, names, path).map(drop);
-    }
-    let name = path.file_name();
-    let doing = "putting back a file that a crash displaced";
-    match directory.stat(name) {
-        Ok(stat) if (stat.device, stat.inode) == state.own => {}
-        Ok(_) => return Err(stranded(&content)),
-        // Somebody has removed what we had put there: the other file goes back all the same.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let back = directory.rename(&content, directory, name, Rename::NoReplace);
-            back.doing(doing)?;
-            return forget(directory, names, path);
-        }
-        Err(error) => return Err(Error::io(doing, error)),
-    }
-    let exchange = || directory.rename(&content, directory, name, Rename::Exchange);
-    exchange().doing(doing)?;
-    let back = directory.stat(&content).doing(doing)?;
-    if (back.device, back.inode) == state.own {
-        return discard(directory, names, path).map(drop);
-    }
-    // It was replaced since the look at it.
-    exchange().doing(doing)?;
-    Err(stranded(&content))
-}
-
-/// Of two files that are not ours one has the final name, and the other none: neither is removed,
-/// and nothing is written to either.
-fn stranded(content: &[u8]) -> Error {
-    let content = String::from_utf8_lossy(content);
-    let what = format!(
-        "an older file that a crash displaced is kept as {content}, as another stands in its place: \
-         see which of them is wanted, and remove or rename the former"
-    );
-    Error::new(ErrorKind::Conflict, what)
-}
-
-fn load_state(
-    directory: &dyn Directory,
-    names: &PartialNames,
-    path: &RelPath,
-) -> Result<Option<PartialState>> {
-    match directory.open(&names.state(path), Access::Read) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        other => Ok(StateWriter::load(&*other.doing("opening a partial's state")?)?.1),
-    }
-}
-
-/// Opens and locks the regular file `name`, or makes it. Whatever else bears a reserved name is not
-/// a peer's to write to: it is removed.
-fn open_or_create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
-    let file = match directory.stat(name) {
-        Ok(stat) if stat.kind == Kind::File && stat.links == 1 => {
-            open_writable(directory, name).doing("opening a partial")?
-        }
-        Ok(_) => {
-            remove(directory, name)?;
-            return create(directory, name);
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return create(directory, name),
-        Err(error) => return Err(Error::io("looking for a partial", error)),
-    };
-    lock(&*file)?;
-    // A sweep may have removed it between our opening and our locking it.
-    let own = file.stat().doing("looking at the partial")?;
-    match directory.stat(name) {
-        Ok(named) if (named.device, named.inode) == (own.device, own.inode) => Ok((file, false)),
-        Ok(_) => Err(busy()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => create(directory, name),
-        Err(error) => Err(Error::io("looking for a partial", error)),
-    }
-}
-
-/// Opens a partial, also one that a crash left with the permissions of the final file.
-fn open_writable(directory: &dyn Directory, name: &[u8]) -> io::Result<Arc<dyn File>> {
-    match directory.open(name, Access::ReadWrite) {
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            directory.open(name, Access::Read)?.set_mode(0o600)?;
-            directory.open(name, Access::ReadWrite)
-        }
-        other => other,
-    }
-}
-
-fn create(directory: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
-    let file = directory.create(name).doing("creating a partial")?;
-    lock(&*file)?;
-    Ok((file, true))
-}
-
-fn lock(file: &dyn File) -> Result<()> {
-    if file.try_lock().doing("locking a partial")? {
-        Ok(())
-    } else {
-        Err(busy())
-    }
-}
-
-fn busy() -> Error {
-    Error::new(ErrorKind::Busy, "another session is writing this partial")
-}
-
-fn remove(directory: &dyn Directory, name: &[u8]) -> Result<bool> {
-    match directory.unlink(name) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Error::io("removing a partial", error)),
-    }
 }
 
 /// Copies `range` of `from`, which begins at `start` there, into the partial at `to`.

@@ -8,9 +8,11 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 use super::*;
+use crate::entry::Version;
 use crate::local::fs::FileSystem;
 use crate::local::os::OsFileSystem;
 use crate::local::version::version_of;
+use crate::path::RelPath;
 
 const NEW: &[u8] = b"ours, verified";
 const OLD: &[u8] = b"displaced";

@@ -82,8 +82,8 @@ pub struct Client {
 struct Lanes {
     remote: Remote,
     session: SessionId,
-    /// How many lanes there are to be, once the first has shown how far the peer is.
-    wanted: OnceLock<NonZeroUsize>,
+    /// How long the first lane's hello was answered in: how far the peer is.
+    delay: OnceLock<Duration>,
     buffers: Buffers,
     compression: Compression,
     alive: RwLock<Vec<Arc<Lane>>>,
@@ -115,7 +115,7 @@ impl Client {
         let lanes = Arc::new(Lanes {
             remote,
             session,
-            wanted: OnceLock::new(),
+            delay: OnceLock::new(),
             compression: Compression::new(buffers.clone()),
             buffers,
             alive: RwLock::default(),
@@ -266,8 +266,7 @@ impl Lanes {
         let directory = &self.remote.directory;
         let greeted = greet(&self.remote, self.session, first, directory, None);
         let (connection, greeted, delay) = within_time(&self.remote, greeted).await?;
-        self.wanted
-            .get_or_init(|| self.remote.transport.lanes(delay).min(BOUND));
+        self.delay.get_or_init(|| delay);
         let Granted::Rights(grants) = greeted.granted else {
             return Err(unasked());
         };
@@ -325,9 +324,15 @@ impl Lanes {
         }
     }
 
+    /// How far the peer is, once a lane has been made.
+    fn delay(&self) -> Option<Duration> {
+        self.delay.get().copied()
+    }
+
     /// How many lanes there are to be.
     fn wanted(&self) -> NonZeroUsize {
-        self.wanted.get().copied().unwrap_or(NonZeroUsize::MIN)
+        let lanes = |delay| self.remote.transport.lanes(delay).min(BOUND);
+        self.delay().map_or(NonZeroUsize::MIN, lanes)
     }
 
     /// Sees to it that there are as many lanes as are wanted.

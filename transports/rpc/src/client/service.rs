@@ -28,6 +28,8 @@ const SLOWEST: u64 = 1 << 20;
 
 /// How many blocks of a file are on their way at once at most.
 const MAX_WINDOW: usize = 12;
+/// A peer that takes so long to answer is far: what is on its way is to fill the way there and back.
+const FAR: Duration = Duration::from_millis(5);
 
 /// The patience for work on so many bytes.
 fn patience(bytes: u64) -> Duration {
@@ -192,6 +194,9 @@ impl Service for Client {
     }
 
     fn window(&self) -> usize {
+        if self.lanes.delay().is_some_and(|delay| delay >= FAR) {
+            return MAX_WINDOW;
+        }
         // One for each lane, and some for what is being answered.
         (self.lanes.wanted().get() + 4).min(MAX_WINDOW)
     }
