@@ -128,3 +128,6 @@ impl ReadBack {
         self.hasher.finish().map_err(misfit)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,7 @@
     reason = "the tests look at what storage left"
 )]
 
+mod ahead;
 mod counted;
 mod recorded;
 

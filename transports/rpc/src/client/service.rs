@@ -27,9 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const SLOWEST: u64 = 1 << 20;
 
 /// How many blocks of a file are on their way at once at most.
-const MAX_WINDOW: usize = 12;
+pub(super) const MAX_WINDOW: usize = 12;
 /// A peer that takes so long to answer is far: what is on its way is to fill the way there and back.
-const FAR: Duration = Duration::from_millis(5);
+pub(super) const FAR: Duration = Duration::from_millis(5);
 
 /// The patience for work on so many bytes.
 fn patience(bytes: u64) -> Duration {

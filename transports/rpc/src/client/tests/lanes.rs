@@ -1,6 +1,7 @@
 //! How many lanes there are, and what becomes of those that break.
 
 use super::*;
+use crate::client::service::{FAR, MAX_WINDOW};
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Long enough for whatever is to be dialled.
@@ -48,6 +49,31 @@ async fn there_are_as_many_lanes_as_the_transport_says_within_a_bound(
     tokio::time::sleep(HOUR).await;
     assert_eq!(both.wire.dials(), expected);
     assert_eq!(both.doubles.opened.load(Ordering::Relaxed), 1);
+}
+
+#[rstest]
+#[case::near(Duration::ZERO, 7)]
+#[case::almost_far(FAR - Duration::from_millis(1), 7)]
+#[case::far(FAR, MAX_WINDOW)]
+#[tokio::test(start_paused = true)]
+async fn more_is_on_its_way_to_a_peer_that_is_far(
+    #[case] delay: Duration,
+    #[case] expected: usize,
+) {
+    let (wire, mut dialled) = Wire::new(3, BUFFER);
+    let connecting = Client::connect(wire.remote());
+    let answering = async {
+        let mut far = dialled.recv().await.unwrap();
+        hello::listen(&mut far).await.unwrap();
+        tokio::time::sleep(delay).await;
+        let rights = Ok(hello::Granted::Rights(Vec::new()));
+        hello::answer(&mut far, hello::FEATURES, rights)
+            .await
+            .unwrap();
+        far
+    };
+    let (client, _far) = tokio::join!(connecting, answering);
+    assert_eq!(client.unwrap().window(), expected);
 }
 
 #[tokio::test(start_paused = true)]
