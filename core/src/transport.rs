@@ -17,6 +17,10 @@ use crate::path::Escaped;
 /// The longest [`PeerId`] and [`Endpoint`], in bytes.
 pub const MAX_ADDRESS_LEN: usize = 512;
 
+/// Where a question and its answer take as long as this, a peer is far: more is to be on its way at once,
+/// and over a transport that has to wait for what was lost, over more connections.
+pub const FAR: Duration = Duration::from_millis(5);
+
 /// Who is at the other end, as a text with a scheme: `ed25519:BASE64`, `unix:uid=1000`, `local:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PeerId(String);

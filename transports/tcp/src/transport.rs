@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use realize_core::known_peers::KnownPeers;
-use realize_core::transport::{Connection, Endpoint, Listener, PeerId, Transport, TransportError};
+use realize_core::transport::{
+    Connection, Endpoint, FAR, Listener, PeerId, Transport, TransportError,
+};
 use realize_tls::{
     ALPN, HostPort, Pending, PrivateKey, PublicKey, canonical, client_config, server_name,
 };
@@ -21,10 +23,6 @@ use crate::fault::{Failed, at, explain, not_known_there, other_protocol, too_slo
 use crate::limits::Timeouts;
 use crate::listener::TcpListener;
 use crate::stream::SecureStream;
-
-/// Where a question and its answer take as long as this, a peer is far: a connection that has lost a
-/// packet waits, and the others go on.
-const FAR: Duration = Duration::from_millis(5);
 
 /// Connects machines over TCP, as the machine whose key it has.
 ///

@@ -14,6 +14,7 @@ use realize_core::service::{
     MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, SendBlock, Service,
     SignatureRequest, block_size_at,
 };
+use realize_core::transport::FAR;
 
 use super::{Client, Kind};
 use crate::limits::lowest;
@@ -28,8 +29,6 @@ const SLOWEST: u64 = 1 << 20;
 
 /// How many blocks of a file are on their way at once at most.
 pub(super) const MAX_WINDOW: usize = 12;
-/// A peer that takes so long to answer is far: what is on its way is to fill the way there and back.
-pub(super) const FAR: Duration = Duration::from_millis(5);
 
 /// The patience for work on so many bytes.
 fn patience(bytes: u64) -> Duration {
@@ -195,6 +194,7 @@ impl Service for Client {
 
     fn window(&self) -> usize {
         if self.lanes.delay().is_some_and(|delay| delay >= FAR) {
+            // What is on its way is to fill the way there and back.
             return MAX_WINDOW;
         }
         // One for each lane, and some for what is being answered.

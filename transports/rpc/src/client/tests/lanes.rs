@@ -1,7 +1,9 @@
 //! How many lanes there are, and what becomes of those that break.
 
+use realize_core::transport::FAR;
+
 use super::*;
-use crate::client::service::{FAR, MAX_WINDOW};
+use crate::client::service::MAX_WINDOW;
 
 const HOUR: Duration = Duration::from_secs(3600);
 /// Long enough for whatever is to be dialled.
