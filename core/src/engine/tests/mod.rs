@@ -4,7 +4,6 @@
     reason = "the tests look at what storage left"
 )]
 
-mod ahead;
 mod counted;
 mod recorded;
 

@@ -12,6 +12,8 @@
     clippy::indexing_slicing
 )]
 
+mod ahead;
+mod altered;
 mod check;
 mod failing;
 mod linked;

@@ -3,16 +3,12 @@
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use realize_core::delta::Signature;
-use realize_core::hash::{Digest, RangeHash};
-use realize_core::service::*;
-use realize_core::{Result, Service};
+use realize_core::Service;
 use realize_test_kit::sim::script::Lie;
 use realize_test_kit::sim::{Crash, SimFileSystem};
 use rstest::rstest;
 
+use crate::altered::{Alteration, Altered};
 use crate::check::broken;
 use crate::scenario::{Planted, Scenario, content, leaves, run, run_between, services};
 use crate::source_changes::{Change, wrong_after};
@@ -78,7 +74,7 @@ fn a_skipped_read_back_is_caught() {
             let (source, mut destination) = services(&fs).unwrap();
             if mutant {
                 let fs = fs.clone();
-                destination = Broken::new(destination, Fault::NoReadBack(fs));
+                destination = Altered::new(destination, Alteration::NoReadBack(fs));
             }
             let _ = run_between((source, destination));
             broken(&planted, &fs).is_some()
@@ -102,7 +98,7 @@ fn a_skipped_source_check_is_caught(
                     return (source, destination);
                 }
                 (
-                    Broken::new(source, Fault::NoVersion) as Arc<dyn Service>,
+                    Altered::new(source, Alteration::NoVersion) as Arc<dyn Service>,
                     destination,
                 )
             };
@@ -111,109 +107,4 @@ fn a_skipped_source_check_is_caught(
     };
     assert!(!loses(false), "the code as it is loses nothing");
     assert!(loses(true), "not caught");
-}
-
-/// What is broken in a [`Broken`] service.
-enum Fault {
-    NoReadBack(SimFileSystem),
-    NoVersion,
-}
-
-/// A service with a fault.
-struct Broken {
-    inner: Arc<dyn Service>,
-    fault: Fault,
-}
-
-impl Broken {
-    fn new(inner: Arc<dyn Service>, fault: Fault) -> Arc<Self> {
-        Arc::new(Self { inner, fault })
-    }
-
-    /// The hash of the partial that is there.
-    fn partial_hash(&self) -> Option<Digest> {
-        let Fault::NoReadBack(fs) = &self.fault else {
-            return None;
-        };
-        let partial = fs
-            .tree("/dst")
-            .into_keys()
-            .find(|path| path.ends_with(b".part"))?;
-        let path = format!("/dst/{}", String::from_utf8(partial).ok()?);
-        Some(Digest::of_content(&fs.read(path)?))
-    }
-
-    /// The version that the file has now, whatever was listed.
-    async fn current(&self, path: &realize_core::RelPath) -> Option<realize_core::entry::Version> {
-        let list = List {
-            within: Some(path.clone()),
-            files: true,
-            ..List::default()
-        };
-        Some(self.inner.list(list).await.ok()?.entries.pop()?.version)
-    }
-}
-
-#[async_trait]
-impl Service for Broken {
-    async fn finish(&self, mut finishes: Vec<Finish>) -> Result<Vec<Result<Receipt>>> {
-        if let Some(hash) = self.partial_hash() {
-            finishes.iter_mut().for_each(|finish| finish.hash = hash);
-        }
-        self.inner.finish(finishes).await
-    }
-    async fn delete(&self, mut deletes: Vec<Delete>) -> Result<Vec<Result<()>>> {
-        if let Fault::NoVersion = self.fault {
-            for delete in &mut deletes {
-                if let Delete::File { path, version, .. } = delete
-                    && let Some(current) = self.current(path).await
-                {
-                    *version = current;
-                }
-            }
-        }
-        self.inner.delete(deletes).await
-    }
-    async fn claim(&self, claim: Claim) -> Result<()> {
-        self.inner.claim(claim).await
-    }
-    async fn release(&self, ending: Ending) -> Result<()> {
-        self.inner.release(ending).await
-    }
-    async fn list(&self, list: List) -> Result<Page> {
-        self.inner.list(list).await
-    }
-    async fn offer(&self, offers: Vec<Offer>) -> Result<Vec<Result<Answer>>> {
-        self.inner.offer(offers).await
-    }
-    async fn read(&self, read: Read) -> Result<Block> {
-        self.inner.read(read).await
-    }
-    async fn read_batch(&self, reads: Vec<ReadWhole>) -> Result<Vec<Result<Bytes>>> {
-        self.inner.read_batch(reads).await
-    }
-    async fn send(&self, send: SendBlock) -> Result<()> {
-        self.inner.send(send).await
-    }
-    async fn put(&self, puts: Vec<Put>) -> Result<Vec<Result<Receipt>>> {
-        self.inner.put(puts).await
-    }
-    async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>> {
-        self.inner.make_directories(makes).await
-    }
-    async fn hash(&self, hash: Hash) -> Result<RangeHash> {
-        self.inner.hash(hash).await
-    }
-    async fn calculate_signature(&self, request: SignatureRequest) -> Result<Signature> {
-        self.inner.calculate_signature(request).await
-    }
-    async fn diff(&self, request: DiffRequest) -> Result<Difference> {
-        self.inner.diff(request).await
-    }
-    async fn apply_patch(&self, patch: Patch) -> Result<()> {
-        self.inner.apply_patch(patch).await
-    }
-    async fn configure(&self, config: Config) -> Result<Config> {
-        self.inner.configure(config).await
-    }
 }
