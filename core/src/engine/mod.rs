@@ -63,6 +63,10 @@ const PAGES_AHEAD: usize = 2;
 /// How many units of work (a batch, or a large file) are under way at once, unless the way to one of the
 /// ends has room for more blocks.
 const MIN_UNITS: usize = 6;
+/// How many units are under way at most: a peer has memory for no more.
+const MAX_UNITS: usize = 16;
+/// How many blocks of large files are held beyond one for each unit: read, and about to be sent.
+const BLOCKS_AHEAD: usize = 2;
 
 /// Moves, or copies, files from `source` to `destination`.
 ///
@@ -85,6 +89,8 @@ pub async fn move_files(
     let witnesses = witnesses.into();
     let _started = witnesses.metrics.as_ref().map(MoveMetrics::start_move);
     let id = RunId::random()?;
+    let window = source.window().max(destination.window());
+    let units = window.clamp(MIN_UNITS, MAX_UNITS);
     let run = Arc::new(Run {
         id,
         source,
@@ -94,7 +100,8 @@ pub async fn move_files(
         report: Mutex::default(),
         unfinished: AtomicBool::new(false),
         over: AtomicBool::new(false),
-        blocks: Semaphore::new(transfer::BLOCKS),
+        units,
+        blocks: Semaphore::new(units + BLOCKS_AHEAD),
         shortcut: OnceLock::new(),
         stop: CancellationToken::new(),
     });
@@ -115,6 +122,8 @@ struct Run {
     unfinished: AtomicBool,
     /// Set when the ends are given back: what is still under way is cut.
     over: AtomicBool,
+    /// How many units of work are under way at once.
+    units: usize,
     /// A permit for each block that is being read or sent.
     blocks: Semaphore,
     /// The shorter way between the two, if there is one, once both are claimed.
@@ -164,12 +173,6 @@ impl Run {
     /// The size of block that suits both ways.
     fn block_size(&self) -> u64 {
         self.source.block_size().min(self.destination.block_size())
-    }
-
-    /// How many units of work are under way at once.
-    fn units(&self) -> usize {
-        let windows = self.source.window().max(self.destination.window());
-        windows.max(MIN_UNITS)
     }
 
     async fn claim(&self) -> Result<()> {
@@ -231,7 +234,7 @@ impl Run {
         let mut ready = VecDeque::new();
         let mut tasks = JoinSet::new();
         loop {
-            while tasks.len() < self.units()
+            while tasks.len() < self.units
                 && let Some(unit) = ready.pop_front()
             {
                 let run = Arc::clone(self);

@@ -18,8 +18,6 @@ use crate::service::{
     Block, FinishFrom, Hash, MAX_BLOCK, Read, Receipt, SendBlock, ShareFile, Target,
 };
 
-/// How many blocks of all files of a run are read or being sent at once. A peer has memory for no more.
-pub(super) const BLOCKS: usize = 16;
 /// How much of the source one call hashes that need not be sent.
 const HASH_RANGE: u64 = 64 << 20;
 

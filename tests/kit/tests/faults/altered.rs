@@ -1,6 +1,7 @@
 //! A service that does one thing otherwise, and all else as the one that it stands before.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -12,7 +13,7 @@ use realize_core::service::*;
 use realize_core::{Result, Service};
 use realize_test_kit::sim::SimFileSystem;
 use tokio::sync::Barrier;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// What is other in an [`Altered`] service.
 pub(crate) enum Alteration {
@@ -22,6 +23,31 @@ pub(crate) enum Alteration {
     NoVersion,
     /// No offer is answered before so many have been made, or a minute has gone by.
     OffersTogether(Barrier),
+    /// Blocks are sent slowly: what else the run does meanwhile is done before one has arrived.
+    SendsSlowly(Arc<UnderWay>),
+}
+
+/// How many there are at once.
+#[derive(Debug, Default)]
+pub(crate) struct UnderWay {
+    now: AtomicUsize,
+    most: AtomicUsize,
+}
+
+impl UnderWay {
+    fn begin(&self) {
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.now.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many there were at most.
+    pub(crate) fn most(&self) -> usize {
+        self.most.load(Ordering::Relaxed)
+    }
 }
 
 /// A service that does something otherwise.
@@ -103,7 +129,14 @@ impl Service for Altered {
         self.inner.read_batch(reads).await
     }
     async fn send(&self, send: SendBlock) -> Result<()> {
-        self.inner.send(send).await
+        let Alteration::SendsSlowly(sends) = &self.alteration else {
+            return self.inner.send(send).await;
+        };
+        sends.begin();
+        sleep(Duration::from_secs(1)).await;
+        let sent = self.inner.send(send).await;
+        sends.end();
+        sent
     }
     async fn put(&self, puts: Vec<Put>) -> Result<Vec<Result<Receipt>>> {
         self.inner.put(puts).await
