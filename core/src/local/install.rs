@@ -176,11 +176,7 @@ impl Storage {
         if !installed {
             return self.adopt(place, wanted, None);
         }
-        // What is written whole has a state only while it changes places with an older version; what
-        // an earlier run left of one was removed when the file was offered.
-        if _partial.is_some() || **expect != Expect::Absent {
-            partial::forget(directory, &self.names, wanted.path)?;
-        }
+        partial::forget(directory, &self.names, wanted.path)?;
         let receipt = Receipt::issue(wanted.hash, Outcome::Finished);
         Ok(Named {
             place: Arc::clone(place),
