@@ -33,7 +33,7 @@ mod compressor;
 use compressor::Compressor;
 
 /// After so long without a frame to send, one of nothing is sent.
-pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(5);
+pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
 /// After so long without a byte from the other end, or without one that it takes, it is gone.
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// How long the end of what is written may take once the connection closes.
@@ -77,6 +77,8 @@ pub(crate) struct State {
     since: Instant,
     /// Milliseconds from `since` to the last byte that came.
     heard: AtomicU64,
+    /// Whether nothing is read for now, as there is no room for what comes.
+    full: AtomicBool,
     /// Milliseconds from `since` to the last byte of a frame of something, in either direction.
     moved: AtomicU64,
     ended: OnceLock<Error>,
@@ -93,6 +95,7 @@ impl Default for State {
         Self {
             since: Instant::now(),
             heard: AtomicU64::new(0),
+            full: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             ended: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -112,8 +115,11 @@ impl State {
         self.since + Duration::from_millis(clock.load(Ordering::Relaxed))
     }
 
-    /// When the last byte came.
+    /// When the last byte came; now, while there is no room to read more.
     pub(crate) fn heard(&self) -> Instant {
+        if self.full.load(Ordering::Relaxed) {
+            return Instant::now();
+        }
         self.time(&self.heard)
     }
 
@@ -235,7 +241,12 @@ impl Reader {
                 continue;
             }
             let share = match &self.budget {
-                Some(budget) => Some(budget.take(lengths.in_memory()).await?),
+                Some(budget) => {
+                    state.full.store(true, Ordering::Relaxed);
+                    let share = budget.take(lengths.in_memory()).await?;
+                    state.full.store(false, Ordering::Relaxed);
+                    Some(share)
+                }
                 None => None,
             };
             self.stream.get_mut().within = true;

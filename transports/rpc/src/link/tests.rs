@@ -107,6 +107,21 @@ async fn keep_alives_alone_keep_a_connection_for_hours() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_end_is_not_silent_while_there_is_no_room_for_what_it_says() {
+    let budget = Budget::new(4 << 10);
+    let all = budget.take(4 << 10).await.unwrap();
+    let mut ends = ends(1 << 16, Some(budget));
+    let sent = frame(b"x", 1000);
+    write(&mut ends.far, &sent).await;
+    tokio::time::sleep(SILENCE * 2).await;
+    assert!(ends.state.heard().elapsed() < KEEP_ALIVE);
+    drop(all);
+    assert_eq!(ends.link.incoming.recv().await.unwrap().frame, sent);
+    tokio::time::sleep(KEEP_ALIVE * 2).await;
+    assert!(ends.state.heard().elapsed() >= KEEP_ALIVE * 2);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_end_that_takes_nothing_is_taken_for_gone() {
     let ends = ends(1024, None);
     let (_reads_nothing, mut far) = tokio::io::split(ends.far);

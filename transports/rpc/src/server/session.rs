@@ -27,9 +27,7 @@ const MAX_SESSIONS: usize = 8;
 /// How many bytes the requests of one peer take at most, and how many the answers to them.
 pub(super) const PEER_BUDGET: u32 = 24 << 20;
 /// A session that has been silent for so long is not in the way of a newer one of the same peer.
-const STALE: Duration = KEEP_ALIVE
-    .saturating_mul(2)
-    .saturating_add(Duration::from_secs(2));
+const STALE: Duration = KEEP_ALIVE.saturating_mul(3);
 /// For so long after a session of a peer has ended, its claims may still be on their way back.
 const ENDING: Duration = Duration::from_secs(10);
 /// How often a claim that is on its way back is asked for.

@@ -47,7 +47,7 @@ async fn a_session_whose_client_is_silent_gives_way() {
     let (mut second, _second) = enter(&server, 2, true).await;
     let (error, took) = claim(&mut second).await;
     assert_eq!(error, None);
-    assert!(took > KEEP_ALIVE * 2 && took < SILENCE / 2, "{took:?}");
+    assert!(took > KEEP_ALIVE * 2 && took < KEEP_ALIVE * 4, "{took:?}");
     let error = end(serving).await.unwrap_err();
     assert_eq!(error.chain(), "the session gave way to a newer one");
     assert_eq!(doubles.seen.now().gone, 1);
