@@ -13,7 +13,8 @@ use crate::transport::QuicTransport;
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct QuicOptions {
-    /// How many streams to one peer are worth having at once.
+    /// How many streams to one peer are worth having at once; to one that is near, nearer than
+    /// [`FAR`](realize_core::transport::FAR), not more than one for each connection.
     pub lanes: Number<Lanes>,
     /// Over how many connections they are spread at most.
     pub connections: Number<Connections>,

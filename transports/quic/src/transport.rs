@@ -10,7 +10,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use quinn::{ConnectionError, RecvStream, SendStream, TokioRuntime, TransportConfig, WriteError};
 use realize_core::known_peers::KnownPeers;
-use realize_core::transport::{Connection, Endpoint, Listener, PeerId, Transport, TransportError};
+use realize_core::transport::{
+    Connection, Endpoint, FAR, Listener, PeerId, Transport, TransportError,
+};
 use realize_tls::{HostPort, Pending, PrivateKey, PublicKey, canonical};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
@@ -222,8 +224,13 @@ impl Transport for QuicTransport {
         Ok(Box::new(listener))
     }
 
-    fn lanes(&self, _delay: Duration) -> NonZeroUsize {
-        self.options.lanes.count()
+    fn lanes(&self, delay: Duration) -> NonZeroUsize {
+        let lanes = self.options.lanes.count();
+        if delay < FAR {
+            lanes.min(self.options.connections.count())
+        } else {
+            lanes
+        }
     }
 }
 

@@ -1,6 +1,9 @@
 //! Over how many connections streams go.
 
+use std::time::Duration;
+
 use futures::future::join_all;
+use realize_core::transport::FAR;
 use rstest::rstest;
 
 use super::*;
@@ -13,18 +16,22 @@ fn with(connections: u64) -> Machines {
 }
 
 #[rstest]
-#[case(1)]
-#[case(8)]
-#[case(16)]
-fn lanes_are_as_many_as_the_option_says(#[case] lanes: u64) {
+#[case(1, 4, 1)]
+#[case(8, 4, 4)]
+#[case(16, 8, 8)]
+fn lanes_are_as_many_as_the_option_says_and_one_a_connection_to_a_peer_that_is_near(
+    #[case] lanes: u64,
+    #[case] connections: u64,
+    #[case] near: usize,
+) {
     let machines = Machines::with(QuicOptions {
         lanes: number(lanes),
+        connections: number(connections),
         ..QuicOptions::default()
     });
-    assert_eq!(
-        machines.cam.lanes(std::time::Duration::ZERO).get() as u64,
-        lanes
-    );
+    let just_near = FAR - Duration::from_micros(1);
+    assert_eq!(machines.cam.lanes(just_near).get(), near);
+    assert_eq!(machines.cam.lanes(FAR).get() as u64, lanes);
 }
 
 #[rstest]

@@ -1,5 +1,6 @@
 //! What is not read holds up nobody else.
 
+use realize_core::transport::FAR;
 use rstest::rstest;
 
 use super::*;
@@ -24,7 +25,7 @@ async fn lanes_that_nobody_reads_leave_room_to_the_last(
     let full = bytes(Windows::of(&options).stream as usize - 1);
     let machines = Machines::with(options);
     let (mut listener, at) = machines.listen().await;
-    let count = machines.cam.lanes(std::time::Duration::ZERO).get();
+    let count = machines.cam.lanes(FAR).get();
     let mut ends = machines.meet_often(&mut listener, &at, count).await;
     assert_eq!(machines.standing().len() as u64, connections);
     let (mut near, mut far) = ends.pop().unwrap();
