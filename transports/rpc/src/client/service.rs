@@ -188,7 +188,7 @@ impl Service for Client {
         let call = |rpc: Rpc, config| async move { rpc.configure(context(), config).await };
         let answer: Config = self.call(Kind::Urgent, PATIENCE, config, call).await?;
         let rate = answer.send_rate.map_or(0, NonZeroU64::get);
-        self.lanes.peer_rate.store(rate, Ordering::Relaxed);
+        self.peer_rate.store(rate, Ordering::Relaxed);
         Ok(answer)
     }
 
@@ -202,7 +202,7 @@ impl Service for Client {
     }
 
     fn block_size(&self) -> u64 {
-        let rate = NonZeroU64::new(self.lanes.peer_rate.load(Ordering::Relaxed));
+        let rate = NonZeroU64::new(self.peer_rate.load(Ordering::Relaxed));
         let ours = lowest(&self.lanes.remote.limits.send);
         block_size_at(rate.into_iter().chain(ours).min())
     }

@@ -9,8 +9,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
+use super::greeting::CONNECTING;
 use super::lane::CALLS;
 use super::*;
+use crate::hello;
 use crate::link::SILENCE;
 use crate::protocol::{Call, Reply};
 use crate::server::Server;

@@ -3,6 +3,7 @@
 use realize_core::transport::FAR;
 
 use super::*;
+use crate::client::lanes::REDIAL;
 use crate::client::service::MAX_WINDOW;
 
 const HOUR: Duration = Duration::from_secs(3600);
