@@ -4,14 +4,15 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use proptest::prelude::*;
-use realize_core::path::{Escaped, is_printable};
+use realize_core::path::Escaped;
 use rstest::rstest;
 use serde_json::{Value as Json, json};
-use tracing::field::Empty;
 use tracing::{Level, debug, error, info, info_span, trace, warn};
 
 use super::*;
+
+mod spans;
+mod values;
 
 const HUMAN: Form = Form::Human { colour: false };
 const FORMS: [Form; 3] = [HUMAN, Form::Logfmt, Form::Json];
@@ -147,41 +148,6 @@ fn on_a_terminal_the_level_is_in_colour_and_nothing_that_is_said() {
     assert_eq!(written, expected);
 }
 
-#[rstest]
-#[case::nothing("", "\"\"")]
-#[case::space("a b", "\"a b\"")]
-#[case::quote("a\"b", "\"a\\\"b\"")]
-#[case::line("a\nb\rc\td", "\"a\\nb\\rc\\td\"")]
-#[case::backslash("a\\b", "\"a\\\\b\"")]
-#[case::equals("a=b", "\"a=b\"")]
-#[case::letters("ä", "\"ä\"")]
-#[case::bidirectional("a\u{202e}b", "\"a\\u202eb\"")]
-#[case::beyond_16_bits("a\u{e0041}b", "\"a\\udb40\\udc41b\"")]
-#[case::plain("a/b-c_d.e:1", "a/b-c_d.e:1")]
-fn values_of_logfmt_are_quoted_where_they_must_be(#[case] value: &str, #[case] shown: &str) {
-    for written in [
-        line(Form::Logfmt, || info!(event = "e", value)),
-        line(Form::Logfmt, || info!(event = "e", value = %value)),
-    ] {
-        let (_, found) = written.split_once(" value=").unwrap();
-        assert_eq!(found, format!("{shown}\n"));
-    }
-}
-
-#[rstest]
-#[case::nothing("", "\"\"")]
-#[case::space("a b", "\"a b\"")]
-#[case::quote("a\"b", "\"a\\\"b\"")]
-#[case::line("a\nb\rc\td", "\"a\\nb\\rc\\td\"")]
-#[case::escaped_before("a\\nb", "a\\nb")]
-#[case::letters("ä=b", "ä=b")]
-#[case::bidirectional("a\u{202e}b", "a\\u{202e}b")]
-fn values_for_people_are_quoted_where_they_would_mislead(#[case] value: &str, #[case] shown: &str) {
-    let written = line(HUMAN, || info!(event = "e", value));
-    let (_, found) = written.split_once(" value=").unwrap();
-    assert_eq!(found, format!("{shown}\n"));
-}
-
 #[test]
 fn numbers_are_numbers_and_what_is_none_is_a_text() {
     let written = line(Form::Json, || {
@@ -227,69 +193,6 @@ fn what_a_line_has_of_its_own_it_has_once(#[values("time", "level", "target", "m
         };
         assert_eq!(written.matches(&key).count(), 1, "{written}");
     }
-}
-
-#[test]
-fn the_spans_around_an_event_add_what_it_does_not_say() {
-    let (written, _logging, _guard) = log(Form::Json, false, "trace");
-    let run = info_span!("run", run = "r1", peer = "outer", count = 3);
-    let peer = info_span!(parent: &run, "peer", peer = %"cam", address = Empty);
-    peer.record("address", "192.0.2.7:1");
-    let directory = info_span!(parent: &peer, "directory", directory = "inbox");
-    directory.in_scope(|| {
-        info!(event = "all");
-        info!(event = "some", run = "r2", peer = None::<&str>);
-    });
-    info!(parent: &run, event = "given");
-    info!(event = "none");
-    let objects: Vec<Json> = written.take().iter().map(|line| object(line)).collect();
-    let fields = |place: usize| {
-        let names = ["run", "peer", "directory", "address", "count"];
-        names.map(|name| objects[place][name].clone())
-    };
-    let inside = |run: &str| {
-        [
-            json!(run),
-            json!("cam"),
-            json!("inbox"),
-            json!("192.0.2.7:1"),
-            json!(3),
-        ]
-    };
-    assert_eq!(fields(0), inside("r1"));
-    assert_eq!(fields(1), inside("r2"));
-    let outside = [
-        json!("r1"),
-        json!("outer"),
-        Json::Null,
-        Json::Null,
-        json!(3),
-    ];
-    assert_eq!(fields(2), outside);
-    assert_eq!(fields(3), [const { Json::Null }; 5]);
-}
-
-#[rstest]
-fn a_field_of_a_span_is_there_once_in_each_form(#[values(0, 1, 2)] form: usize) {
-    let written = line(FORMS[form], || {
-        info_span!("peer", peer = "lab").in_scope(|| info!(event = "e", peer = "cam"));
-    });
-    assert_eq!(written.matches("peer").count(), 1, "{written}");
-    assert!(written.contains("cam"), "{written}");
-}
-
-#[test]
-fn spans_of_realize_are_heeded_at_every_level_and_those_of_others_are_not() {
-    let (written, _logging, _guard) = log(Form::Logfmt, false, "warn");
-    info_span!(target: "realize_core::engine", "run", run = "r1").in_scope(|| {
-        info_span!(target: "tarpc::server", "RPC", rpc = 1).in_scope(|| {
-            warn!(event = "said");
-            info!(event = "unsaid");
-        });
-    });
-    let lines = written.take();
-    assert_eq!(lines.len(), 1, "{lines:?}");
-    assert!(lines[0].ends_with("event=said run=r1\n"), "{lines:?}");
 }
 
 #[test]
@@ -368,91 +271,6 @@ fn every_event_is_one_write_and_a_writer_that_fails_stops_nobody() {
         }
     });
     drop(logging);
-}
-
-/// One line, which a terminal shows as it is.
-fn assert_one_line(written: &str) {
-    let line = written.strip_suffix('\n').unwrap();
-    let steering = line.chars().find(|c| !is_printable(*c));
-    assert_eq!(steering, None, "{written:?}");
-}
-
-const HOSTILE: [&str; 8] = [
-    "\x1b]0;owned\x07",
-    "line\nlevel=error event=forged",
-    "right\u{202e}left\u{2066}\u{200f}\u{61c}",
-    "return\rhidden",
-    "quote\" event=\"forged",
-    "\u{9b}31m\u{0}\u{7f}",
-    "\u{2028}{\"event\":\"forged\"}",
-    "back\\slash\\",
-];
-
-#[rstest]
-fn hostile_values_make_one_line_in_each_form(#[values(0, 1, 2)] form: usize) {
-    let form = FORMS[form];
-    for text in HOSTILE {
-        let written = line(form, || {
-            info_span!("peer", peer = text).in_scope(|| {
-                info!(
-                    event = text,
-                    text,
-                    shown = %text,
-                    debug = ?text,
-                    bytes = text.as_bytes(),
-                    path = %Escaped(text.as_bytes()),
-                    "{text}"
-                );
-            });
-        });
-        assert_one_line(&written);
-        if form == Form::Json {
-            let object = object(&written);
-            for name in ["event", "text", "shown", "msg", "peer"] {
-                assert_eq!(object[name], text, "{name} in {written}");
-            }
-            let escaped = Escaped(text.as_bytes()).to_string();
-            assert_eq!(object["path"], *escaped);
-            assert_eq!(object["bytes"], *escaped);
-        }
-    }
-}
-
-/// What is in the quotes of logfmt is a string of JSON.
-fn logfmt_value(written: &str) -> String {
-    let (_, value) = written.trim_end().split_once(" value=").unwrap();
-    match value.strip_prefix('"') {
-        Some(_) => serde_json::from_str(value).unwrap(),
-        None => value.to_owned(),
-    }
-}
-
-proptest! {
-    #[test]
-    fn whatever_a_value_is_it_is_one_line_and_can_be_read(value in any::<String>()) {
-        for form in FORMS {
-            let written = line(form, || info!(event = "e", value));
-            assert_one_line(&written);
-            match form {
-                Form::Json => prop_assert_eq!(&object(&written)["value"], &*value),
-                Form::Logfmt => prop_assert_eq!(logfmt_value(&written), &*value),
-                Form::Human { .. } => {}
-            }
-        }
-    }
-}
-
-#[rstest]
-#[case::human(HUMAN)]
-#[case::logfmt(Form::Logfmt)]
-fn a_long_value_is_in_quotes(#[case] form: Form) {
-    for len in [100, 127, 128, 129, 5000] {
-        let text = "x".repeat(len);
-        let written = line(form, || info!(event = "e", value = %text));
-        let (_, value) = written.trim_end().split_once(" value=").unwrap();
-        assert_eq!(value.trim_matches('"'), text);
-        assert_eq!(value.starts_with('"'), len > 128, "{len}");
-    }
 }
 
 #[test]
