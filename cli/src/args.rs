@@ -7,6 +7,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use clap_complete::Shell;
 
 /// Moves files, unattended, without ever losing one.
 ///
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     Check,
     /// List the transports of this program, and the options of each
     Transports,
+    /// Print what lets a shell complete this command
+    Completions(CompletionsArguments),
 }
 
 /// Which files are meant.
@@ -185,6 +188,12 @@ pub(crate) struct KeygenArguments {
     pub(crate) file: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// For which shell
+    pub(crate) shell: Shell,
+}
+
 /// How much is said.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct Verbosity {
@@ -205,7 +214,8 @@ impl Arguments {
             | Command::Limit(_)
             | Command::Keygen(_)
             | Command::Check
-            | Command::Transports => Verbosity::default(),
+            | Command::Transports
+            | Command::Completions(_) => Verbosity::default(),
         }
     }
 }

@@ -24,7 +24,7 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use realize_config::{Config, Environment, Overrides};
 use realize_core::registry::TransportRegistry;
 
@@ -48,8 +48,14 @@ mod network;
 mod output;
 mod receipts;
 mod retry;
+mod runtime;
 
 pub use daemon::daemon_with;
+
+/// What may be typed of either program, for whoever makes manual pages of it.
+pub fn command_lines() -> [clap::Command; 2] {
+    [Arguments::command(), daemon::command_line()]
+}
 
 /// The transports that come with realize.
 pub fn default_transports() -> TransportRegistry {
@@ -82,6 +88,11 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit> {
+    if let Command::Completions(command) = &arguments.command {
+        // A shell that starts needs no configuration for it.
+        commands::completions(command.shell);
+        return Ok(());
+    }
     let environment: Environment = std::env::vars_os().collect();
     let file = arguments.config.clone().or_else(|| environment.file());
     let overrides = overrides(&arguments);
@@ -95,10 +106,7 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
     let screen = Screen::default();
     let program = Program::Command(arguments.verbosity());
     let logging = logging::start(&config.log, program, &screen)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
+    let runtime = runtime::start()?;
     runtime.spawn(logging.keep_counting());
     let ended = runtime.block_on(commands::run(
         &arguments.command,
@@ -127,7 +135,11 @@ fn overrides(arguments: &Arguments) -> Overrides {
         Command::List(command) => {
             overrides.switch("move.json", "--json", command.json.then_some(true))
         }
-        Command::Limit(_) | Command::Keygen(_) | Command::Check | Command::Transports => overrides,
+        Command::Limit(_)
+        | Command::Keygen(_)
+        | Command::Check
+        | Command::Transports
+        | Command::Completions(_) => overrides,
     }
 }
 

@@ -12,6 +12,7 @@
 mod bad_input;
 mod behaviour;
 mod carries;
+mod completions;
 mod configuration;
 mod copy_verify_list;
 mod during;

@@ -186,6 +186,16 @@ fn quiet_says_nothing_but_failures() {
     outcome.says(&["fifo"]);
 }
 
+#[test]
+fn quiet_wins_over_the_level_of_the_configuration() {
+    let ends = Ends::with(&[("a", b"content")]);
+    let file = ends.outside("realize.toml");
+    std::fs::write(&file, "[log]\nlevel = \"info\"\n").unwrap();
+    let config = [OsStr::new("--config"), file.as_os_str()];
+    let outcome = ends.mover().globally(config).with(["-q"]).run().expect(0);
+    assert_eq!(outcome.stderr_text(), "", "{outcome}");
+}
+
 #[rstest]
 #[case::by_default(&[])]
 #[case::automatic(&["--progress", "auto"])]

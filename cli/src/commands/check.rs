@@ -1,17 +1,21 @@
 //! `realize check`: everything that the configuration names, tried.
 //!
 //! What is tried is what a move or the daemon would do first: reading keys, making transports,
-//! writing, syncing and renaming in each directory, dialling each peer that has an address. A line
-//! on standard output says how each went; nothing is left behind.
+//! writing, syncing and renaming in each directory, dialling each peer that has an address, opening
+//! both ends of the move. A line on standard output says how each went; nothing is left behind.
+
+use std::collections::HashSet;
+use std::ffi::OsStr;
 
 use realize_config::{Config, PeerKey};
-use realize_core::error::ErrorKind;
+use realize_core::counted::ByteCounts;
 use realize_core::path::Escaped;
 use realize_core::registry::TransportRegistry;
-use realize_core::{LocalOptions, LocalService};
-use realize_rpc::Client;
+use realize_core::{Error, LocalOptions, LocalService};
+use realize_rpc::{Client, Limits};
 
-use crate::exit::{Exit, chain, code};
+use crate::ends::{Destination, Opened, Source};
+use crate::exit::{Exit, chain, code, shown};
 use crate::network::Network;
 use crate::output::print;
 
@@ -41,7 +45,10 @@ pub(crate) async fn run(config: &Config, transports: &TransportRegistry) -> Resu
         }
     }
     match Network::new(config, transports) {
-        Ok(network) => peers(config, &network, &mut findings).await,
+        Ok(network) => {
+            let lost = peers(config, &network, &mut findings).await;
+            both_ends(config, &network, &lost, &mut findings).await;
+        }
         Err(exit) => findings.wrong("peers", exit.message(), exit.code()),
     }
     match findings.first {
@@ -60,6 +67,21 @@ struct Findings {
 impl Findings {
     fn fine(&self, what: &str) {
         print(&format!("ok      {what}"));
+    }
+
+    async fn opened(&mut self, what: &str, opened: Result<Opened, Error>) {
+        match opened {
+            Ok(opened) => {
+                opened.close().await;
+                self.fine(what);
+            }
+            Err(error) => self.failed(what, error),
+        }
+    }
+
+    fn failed(&mut self, what: &str, error: Error) {
+        let why = error.chain();
+        self.wrong(what, &why, Exit::from(error).code());
     }
 
     fn wrong(&mut self, what: &str, why: &str, code: u8) {
@@ -81,8 +103,14 @@ fn key(config: &Config, findings: &mut Findings) {
     }
 }
 
-/// Makes every transport that is named, and dials every peer that has an address.
-async fn peers(config: &Config, network: &Network<'_>, findings: &mut Findings) {
+/// Makes every transport that is named, and dials every peer that has an address. Answers which of
+/// them cannot be reached.
+async fn peers<'c>(
+    config: &'c Config,
+    network: &Network<'_>,
+    findings: &mut Findings,
+) -> HashSet<&'c str> {
+    let mut lost = HashSet::new();
     for listen in &config.listen {
         let what = format!("listening on {} {}", listen.transport, listen.endpoint);
         match network.transport(&listen.transport) {
@@ -105,6 +133,7 @@ async fn peers(config: &Config, network: &Network<'_>, findings: &mut Findings) 
             Ok(remote) => remote,
             Err(exit) => {
                 findings.wrong(&format!("peer {name}"), exit.message(), exit.code());
+                lost.insert(name.as_str());
                 continue;
             }
         };
@@ -117,13 +146,49 @@ async fn peers(config: &Config, network: &Network<'_>, findings: &mut Findings) 
                 grants.join("; ")
             )),
             Err(error) => {
-                let code = match error.kind() {
-                    ErrorKind::Forbidden => code::NOT_AUTHORISED,
-                    ErrorKind::Network | ErrorKind::Timeout => code::NETWORK,
-                    _ => code::OTHER,
-                };
-                findings.wrong(&format!("peer {name}"), &error.chain(), code);
+                findings.failed(&format!("peer {name}"), error);
+                lost.insert(name.as_str());
             }
         }
+    }
+    lost
+}
+
+/// Opens the ends of the move that the configuration names, but for those on a peer that is `lost`. A
+/// destination that is to be made is not.
+async fn both_ends(
+    config: &Config,
+    network: &Network<'_>,
+    lost: &HashSet<&str>,
+    findings: &mut Findings,
+) {
+    let is_lost = |peer: Option<&str>| peer.is_some_and(|peer| lost.contains(peer));
+    let section = &config.r#move;
+    let Some(name) = &section.source else {
+        return;
+    };
+    let what = |end: &str, name: &OsStr| format!("{end} {}", shown(name));
+    let source = match Source::find(name, "source", config, network) {
+        Ok(source) => source,
+        Err(exit) => return findings.wrong(&what("source", name), exit.message(), exit.code()),
+    };
+    if !is_lost(source.peer()) {
+        let opened = source.open(Limits::default(), ByteCounts::default()).await;
+        findings.opened(&what("source", name), opened).await;
+    }
+    let Some(name) = &section.destination else {
+        return;
+    };
+    let what = what("destination", name);
+    match Destination::find(name, &source, config, network) {
+        Ok(destination) if !destination.exists() => {
+            findings.fine(&format!("{what}: does not exist, and will be made"));
+        }
+        Ok(destination) if is_lost(destination.peer()) => {}
+        Ok(destination) => {
+            let opened = destination.open(Limits::default(), ByteCounts::default());
+            findings.opened(&what, opened.await).await;
+        }
+        Err(exit) => findings.wrong(&what, exit.message(), exit.code()),
     }
 }

@@ -12,6 +12,7 @@ use crate::network::Network;
 use crate::output::Screen;
 
 mod check;
+mod completions;
 mod keygen;
 mod limit;
 mod list;
@@ -19,6 +20,7 @@ mod transfer;
 mod transports;
 mod verify;
 
+pub(crate) use completions::run as completions;
 pub(crate) use transfer::About;
 
 /// How long the end of what blocking threads have begun is waited for.
@@ -46,6 +48,10 @@ pub(crate) async fn run(
         Command::Check => check::run(config, transports).await,
         Command::Transports => {
             transports::run(transports);
+            Ok(())
+        }
+        Command::Completions(arguments) => {
+            completions(arguments.shell);
             Ok(())
         }
     }

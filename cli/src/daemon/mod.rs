@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use prometheus::Registry;
 use realize_config::{Config, Environment, Overrides, listed};
 use realize_core::registry::TransportRegistry;
@@ -27,6 +27,7 @@ use crate::logging::{self, Program};
 use crate::metrics::{Endpoint, ServedMetrics};
 use crate::network::Network;
 use crate::output::{Screen, print};
+use crate::runtime;
 
 mod accounted;
 mod changes;
@@ -89,6 +90,11 @@ impl Origin<'_> {
     }
 }
 
+/// What may be typed of `realized`.
+pub(crate) fn command_line() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs the daemon that the process was started as, to its end.
 pub fn daemon_with(registry: &TransportRegistry) -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -126,10 +132,7 @@ fn run(
         false => Program::Daemon,
     };
     let logging = logging::start(&config.log, program, &Screen::default())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Exit::other(format!("starting the runtime: {error}")))?;
+    let runtime = runtime::start()?;
     runtime.spawn(logging.keep_counting());
     let ended = match &arguments.peer {
         Some(peer) => runtime.block_on(serve_stdio(&origin, &config, peer)),

@@ -93,8 +93,8 @@ pub(crate) fn start(log: &Log, program: Program, screen: &Screen) -> Result<Logg
     let level = match (&log.level, program) {
         (_, Program::Command(Verbosity { verbose: 1, .. })) => "info",
         (_, Program::Command(Verbosity { verbose: 2.., .. })) => "debug",
+        (_, Program::Command(Verbosity { quiet: true, .. })) => "off",
         (Some(level), _) => level,
-        (None, Program::Command(Verbosity { quiet: true, .. })) => "off",
         (None, Program::Command(_)) => COMMAND,
         (None, Program::Daemon) => DAEMON,
         (None, Program::Stdio) => "error",

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use realize_test_kit::odd_tree::{set_mode, snapshot};
+use rstest::rstest;
 
 use super::machines::{EVERYTHING, Machines};
 use crate::ends::assert_same;
@@ -94,8 +95,10 @@ fn a_peer_that_serves_this_machine_nothing_is_there_all_the_same() {
     let machines = Machines::new();
     let _daemon = machines.start(&[]);
 
-    let outcome = machines.cam(["check"]).run().expect(0);
+    // Which is not enough for the move of its configuration.
+    let outcome = machines.cam(["check"]).run().expect(4);
 
+    assert_failed(&outcome, &["destination nas:inbox"]);
     let text = outcome.stdout_text();
     assert!(text.contains("serves nothing to this machine"), "{outcome}");
 }
@@ -183,6 +186,25 @@ fn a_directory_on_a_file_system_that_is_read_only() {
     let outcome = check.among_mounts(script, &[&inbox]).run().expect(1);
 
     assert_failed(&outcome, &["directory inbox", "Read-only file system"]);
+}
+
+#[rstest]
+#[case::both(&["here", "there"], 0, &["ok      source ", "ok      destination "])]
+#[case::one_to_be_made(&["here"], 0, &["/there: does not exist, and will be made"])]
+#[case::no_source(&["there"], 2, &["FAILED  source ", "/here: No such file"])]
+fn the_ends_of_the_move(#[case] there: &[&str], #[case] code: i32, #[case] says: &[&str]) {
+    let home = tempfile::tempdir().unwrap();
+    for name in there {
+        fs::create_dir(home.path().join(name)).unwrap();
+    }
+    let text = "[move]\nsource = \"./here\"\ndestination = \"./there\"\n";
+    fs::write(home.path().join("realize.toml"), text).unwrap();
+    let check = realize(["--config", "realize.toml", "check"]).in_directory(home.path());
+    let outcome = check.run().expect(code);
+    for words in says {
+        assert!(outcome.stdout_text().contains(words), "{words}: {outcome}");
+    }
+    assert_eq!(home.path().join("there").exists(), there.contains(&"there"));
 }
 
 /// The code is that of the first thing that failed; everything that fails is named.

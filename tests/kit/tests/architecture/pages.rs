@@ -1,10 +1,10 @@
 //! What the pages say of the code is so.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs;
 
 use crate::tokens::tokens;
-use crate::workspace::{root, sources};
+use crate::workspace::{root, shipped, sources};
 
 /// Each block of Rust in the documents stands, line for line, in some source.
 #[test]
@@ -33,6 +33,43 @@ fn the_pages_quote_code_that_is_there() {
         }
     }
     assert!(quoted > 0, "nothing is quoted");
+}
+
+/// The table of events has every event that is logged, and no other.
+#[test]
+fn the_table_of_events_is_whole() {
+    let page = fs::read_to_string(root().join("docs/watching.md")).unwrap();
+    let (_, table) = page.split_once("## All events").unwrap();
+    let listed: BTreeSet<String> = table
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|row| row.split(" | ").next())
+        .flat_map(|names| names.split('`').step_by(2).filter(|name| !name.is_empty()))
+        .map(str::to_owned)
+        .collect();
+    let shipped = shipped();
+    let mut logged = BTreeSet::new();
+    for (_, tokens) in &shipped {
+        for three in tokens.windows(3) {
+            if let [event, equals, name] = three
+                && event == "event"
+                && equals == "="
+                && let Some(name) = name.strip_prefix('"')
+            {
+                logged.insert(name.trim_end_matches('"').to_owned());
+            }
+        }
+    }
+    assert!(logged.len() > 40, "only {} events", logged.len());
+    let unlisted: Vec<_> = logged.difference(&listed).collect();
+    assert!(unlisted.is_empty(), "not in the table: {unlisted:?}");
+    let known: HashSet<&str> = shipped
+        .iter()
+        .flat_map(|(_, tokens)| tokens.iter().map(String::as_str))
+        .collect();
+    for name in &listed {
+        assert!(known.contains(&*format!("{name:?}")), "{name} is nowhere");
+    }
 }
 
 /// Paths exist, from the root or from core's sources; names occur in some source.
