@@ -166,7 +166,7 @@ impl Service for Subtree {
         let made = self.make_root().await;
         if made.is_err() {
             // Why there is no destination says more than why it could not be given back.
-            let _ = self.inner.release(Ending::Done).await;
+            let _ = self.inner.release(Ending::Failed).await;
         }
         made.map_err(|error| self.outward(error))
     }

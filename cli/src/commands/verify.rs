@@ -97,6 +97,7 @@ fn ended(
     summary::of_verify(report, took, arguments.verbosity.quiet);
     match (report.different, report.failed) {
         (0, 0) => Ok(()),
+        (0, _) if report.forbidden > 0 => Err(Exit::silent(code::NOT_AUTHORISED)),
         (0, _) => Err(Exit::silent(code::NOT_ALL_MOVED)),
         _ => Err(Exit::silent(code::VERIFICATION)),
     }

@@ -147,8 +147,9 @@ impl Service for Accounted {
 
     async fn release(&self, ending: Ending) -> Result<()> {
         timed(&self.calls.release, self.inner.release(ending)).await?;
-        if ending != Ending::Interrupted && self.run().is_some() {
-            self.metrics.run_ended(&self.directory, SystemTime::now());
+        let has_succeeded = matches!(ending, Ending::Clean | Ending::Done);
+        if has_succeeded && self.run().is_some() {
+            self.metrics.succeeded(&self.directory, SystemTime::now());
         }
         *self.run.lock().unwrap_or_else(PoisonError::into_inner) = None;
         Ok(())
@@ -295,7 +296,7 @@ mod tests {
             run: RunId::random().unwrap(),
             holder: String::new(),
         };
-        accounted.claim(claim).await.unwrap();
+        accounted.claim(claim.clone()).await.unwrap();
         let put = |path: &str, hash| Put {
             path: RelPath::new(path).unwrap(),
             content: Content::File(Bytes::from_static(b"content"), hash),
@@ -323,6 +324,12 @@ mod tests {
                 "{line} in {}",
                 page()
             );
+        }
+        for (ending, has_succeeded) in [(Ending::Failed, false), (Ending::Done, true)] {
+            assert!(!metrics.has_succeeded("inbox"));
+            accounted.claim(claim.clone()).await.unwrap();
+            accounted.release(ending).await.unwrap();
+            assert_eq!(metrics.has_succeeded("inbox"), has_succeeded, "{ending:?}");
         }
     }
 }

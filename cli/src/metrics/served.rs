@@ -31,8 +31,8 @@ pub(crate) struct ServedMetrics {
     calls: HistogramVec,
     mismatches: IntCounter,
     rejections: IntCounterVec,
-    /// When a run last came to its end, by directory.
-    ended: Arc<Mutex<BTreeMap<String, Duration>>>,
+    /// When a run last ended without failures, by directory.
+    succeeded: Arc<Mutex<BTreeMap<String, Duration>>>,
 }
 
 /// What a daemon's metrics are looked up from.
@@ -83,7 +83,7 @@ impl ServedMetrics {
             calls,
             mismatches,
             rejections,
-            ended: Arc::default(),
+            succeeded: Arc::default(),
         })
     }
 
@@ -139,13 +139,13 @@ impl ServedMetrics {
         })?;
         let last = (
             "realize_last_success_timestamp_seconds",
-            "When a run of a peer last came to its end in each directory, in seconds since 1970.",
+            "When a run of a peer last ended without failures in each directory, in seconds since 1970.",
         );
-        let (of, ended) = (Arc::clone(looked), Arc::clone(&self.ended));
+        let (of, succeeded) = (Arc::clone(looked), Arc::clone(&self.succeeded));
         Live::register(registry, last, &["directory"], move |family: &GaugeVec| {
             let directories = of.directories();
-            let ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
-            for (name, since) in ended
+            let succeeded = succeeded.lock().unwrap_or_else(PoisonError::into_inner);
+            for (name, since) in succeeded
                 .iter()
                 .filter(|(name, _)| directories.contains_key(*name))
             {
@@ -169,11 +169,20 @@ impl ServedMetrics {
         self.rejections.with_label_values(&[transport]).inc();
     }
 
-    /// A run of a peer came to its end in `directory`.
-    pub(crate) fn run_ended(&self, directory: &str, now: SystemTime) {
+    /// A run of a peer ended in `directory` without failures.
+    pub(crate) fn succeeded(&self, directory: &str, now: SystemTime) {
         let since = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        ended.insert(directory.to_owned(), since);
+        let mut succeeded = self
+            .succeeded
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        succeeded.insert(directory.to_owned(), since);
+    }
+
+    /// Whether a run of a peer ended in `directory` without failures.
+    #[cfg(test)]
+    pub(crate) fn has_succeeded(&self, directory: &str) -> bool {
+        self.succeeded.lock().unwrap().contains_key(directory)
     }
 }
 

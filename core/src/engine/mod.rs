@@ -24,12 +24,12 @@ use crate::hash::{Digest, RangeHash};
 use crate::metrics::MoveMetrics;
 use crate::range::ByteRange;
 use crate::service::{
-    Claim, Delete, DeleteName, Ending, Hash, List, Receipt, Role, RunId, SameFile, Service,
-    Shortcut,
+    Delete, DeleteName, Ending, Hash, List, Receipt, RunId, SameFile, Service, Shortcut,
 };
 
 mod batch;
 mod directories;
+mod ends;
 mod events;
 mod link;
 mod offered;
@@ -139,7 +139,17 @@ impl Run {
         cancel: CancellationToken,
     ) -> std::result::Result<Report, Broken> {
         let started = Instant::now();
-        self.claim().await.inspect_err(|error| self.busy(error))?;
+        let claimed = tokio::select! {
+            biased;
+            () = cancel.cancelled() => {
+                // One end may have been claimed.
+                let _ = self.release(Ending::Interrupted).await;
+                self.with_report(|report| report.stopped = Some(Stopped::Cancelled));
+                return Ok(self.with_report(|report| report.clone()));
+            }
+            claimed = self.claim() => claimed,
+        };
+        claimed.inspect_err(|error| self.busy(error))?;
         self.log_start();
         if let Some(shortcut) = self.destination.shortcut(&*self.source) {
             let _ = self.shortcut.set(shortcut);
@@ -173,46 +183,6 @@ impl Run {
     /// The size of block that suits both ways.
     fn block_size(&self) -> u64 {
         self.source.block_size().min(self.destination.block_size())
-    }
-
-    async fn claim(&self) -> Result<()> {
-        let role = if self.is_move() {
-            Role::Source
-        } else {
-            Role::Reader
-        };
-        let claim = |role| Claim {
-            role,
-            run: self.id,
-            holder: self.options.holder.clone(),
-        };
-        self.source.claim(claim(role)).await?;
-        let claimed = self.destination.claim(claim(Role::Destination)).await;
-        if claimed.is_err() {
-            // Why there is no move says more than why the source could not be given back.
-            let _ = self.source.release(Ending::Done).await;
-        }
-        claimed
-    }
-
-    async fn release(&self, ending: Ending) -> Result<()> {
-        let (source, destination) = futures::join!(
-            self.source.release(ending),
-            self.destination.release(ending)
-        );
-        source.and(destination)
-    }
-
-    fn ending(&self, report: &Report, to_the_end: bool) -> Ending {
-        // Partials of files that were not looked at are not nobody's.
-        let whole = self.options.filter.is_everything() && self.options.within.is_none();
-        if !to_the_end || report.stopped.is_some() || self.unfinished.load(Ordering::Relaxed) {
-            Ending::Interrupted
-        } else if report.is_clean() && whole {
-            Ending::Clean
-        } else {
-            Ending::Done
-        }
     }
 
     async fn all(self: &Arc<Self>) -> Result<()> {

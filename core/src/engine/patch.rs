@@ -156,7 +156,7 @@ impl Run {
         let Asked { request, expected } = asked;
         let in_place = request.basis == Basis::Partial;
         let signature = match self.destination.calculate_signature(request).await {
-            Err(error) if error.kind() == ErrorKind::Forbidden && !in_place => {
+            Err(error) if !in_place && is_of_basis(error.kind()) => {
                 tracing::debug!(
                     target: "realize::file",
                     event = "file.not_patched",
@@ -200,7 +200,7 @@ impl Run {
             hash,
         };
         match self.destination.apply_patch(patch).await {
-            Err(error) if error.kind() == ErrorKind::Forbidden && !in_place => {
+            Err(error) if !in_place && is_of_basis(error.kind()) => {
                 return Ok(Some(range));
             }
             other => other?,
@@ -233,6 +233,15 @@ impl Run {
         patching.unasked = (patching.unasked * 2).min(MAX_UNASKED);
         ByteRange::new(sent.end(), range.end()).map_err(|_| misfit(Misfit))
     }
+}
+
+/// Whether an error says that the older version cannot be had for a basis: it may not be read, or
+/// somebody writes to it. What is sent does not need it.
+fn is_of_basis(kind: ErrorKind) -> bool {
+    matches!(
+        kind,
+        ErrorKind::Forbidden | ErrorKind::Changed | ErrorKind::InUse
+    )
 }
 
 /// What a file is patched from, and what is known of how the two compare.

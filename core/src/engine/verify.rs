@@ -29,6 +29,8 @@ pub struct VerifyReport {
     pub different: u64,
     /// Files that could not be compared.
     pub failed: u64,
+    /// How many of them because one of the two ends does not allow it.
+    pub forbidden: u64,
 }
 
 /// Compares every file of `source` with the one of its name at `destination`, by content; changes
@@ -76,12 +78,15 @@ pub async fn verify_files(
                 Ok(answer) => compare(source, destination, item, &answer.present).await,
                 Err(error) => Err(error),
             };
-            report.add(
-                observer,
-                item.entry.path.as_bytes(),
-                item.entry.size,
-                compared,
-            );
+            match compared {
+                Err(error) if error.kind().is_retryable() => return Err(error),
+                compared => report.add(
+                    observer,
+                    item.entry.path.as_bytes(),
+                    item.entry.size,
+                    compared,
+                ),
+            }
         }
         if list.cursor.is_none() {
             return Ok(report);
@@ -246,7 +251,12 @@ impl VerifyReport {
             Err(error) => {
                 match error.kind() {
                     ErrorKind::Mismatch => self.different = self.different.saturating_add(1),
-                    _ => self.failed = self.failed.saturating_add(1),
+                    kind => {
+                        self.failed = self.failed.saturating_add(1);
+                        if kind == ErrorKind::Forbidden {
+                            self.forbidden = self.forbidden.saturating_add(1);
+                        }
+                    }
                 }
                 let failure = Failure {
                     path: path.to_vec(),

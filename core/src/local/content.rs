@@ -39,6 +39,7 @@ impl Storage {
             None => file.stat().doing("looking at the file")?.size,
         };
         if !read.range.is_empty() && hole_end >= read.range.end() {
+            self.check_version(&*file, &read.version)?;
             return Ok(Block::Hole(read.range.len()));
         }
         let mut buffer = self.buffers.take();

@@ -201,7 +201,7 @@ impl<'a> Deleter<'a> {
         still: &Still,
     ) -> Result<Option<Arc<dyn File>>> {
         self.directory
-            .rename(name, place, name, Rename::NoReplace)
+            .rename(name, place, name, Rename::Aside)
             .doing("setting the source file aside")?;
         let checked = check(place, name, kind, still).and_then(|file| {
             place.unlink(name).doing("deleting the source file")?;
@@ -291,6 +291,15 @@ fn stranded(error: io::Error) -> Error {
     )
 }
 
+/// Whether a name is the same file's in both directories.
+fn is_same(one: &dyn Directory, other: &dyn Directory, name: &[u8]) -> bool {
+    let own = |directory: &dyn Directory| {
+        let stat = directory.stat(name).ok()?;
+        Some((stat.device, stat.inode))
+    };
+    own(one).is_some_and(|found| own(other) == Some(found))
+}
+
 /// Puts back what an interrupted deletion left in `directory`.
 pub(crate) fn put_back(directory: &Arc<dyn Directory>) -> Result<()> {
     let place = match directory.open_directory(DELETING) {
@@ -300,6 +309,15 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>) -> Result<()> {
     for entry in place.entries().doing("looking for interrupted deletions")? {
         let name = entry.doing("looking for interrupted deletions")?.name;
         match place.rename(&name, &**directory, &name, Rename::NoReplace) {
+            Err(error)
+                if error.kind() == io::ErrorKind::AlreadyExists
+                    && is_same(&**directory, &*place, &name) =>
+            {
+                // It was on its way back, and has both names.
+                place
+                    .unlink(&name)
+                    .doing("putting back an interrupted deletion")?;
+            }
             // The name is taken again: both files are kept, and a person has to look.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tracing::warn!(
                 event = "file.stranded",
@@ -320,5 +338,39 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>) -> Result<()> {
             Ok(())
         }
         other => other.doing("putting back an interrupted deletion"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::disallowed_methods)]
+
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::fs::FileSystem as _;
+    use super::super::os::OsFileSystem;
+    use super::*;
+
+    /// What a deletion leaves that was interrupted on its way back, by a second name and the removal of
+    /// the first.
+    #[test]
+    fn what_has_both_names_loses_the_reserved_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let aside = path(str::from_utf8(DELETING).unwrap());
+        fs::create_dir(&aside).unwrap();
+        fs::write(path("f"), "content").unwrap();
+        fs::hard_link(path("f"), aside.join("f")).unwrap();
+        let root = |path: &Path| OsFileSystem.open_root(path).unwrap();
+        put_back(&root(directory.path())).unwrap();
+        assert!(!aside.exists());
+        assert_eq!(fs::read(path("f")).unwrap(), b"content");
+        // Another file of that name is another matter.
+        fs::create_dir(&aside).unwrap();
+        fs::write(aside.join("f"), "other").unwrap();
+        put_back(&root(directory.path())).unwrap();
+        assert_eq!(fs::read(aside.join("f")).unwrap(), b"other");
+        assert_eq!(fs::read(path("f")).unwrap(), b"content");
     }
 }

@@ -72,6 +72,9 @@ pub enum Access {
 pub enum Rename {
     /// Fails with `EEXIST` (`RENAME_NOREPLACE`).
     NoReplace,
+    /// The same, into a directory that nobody else writes to: there a look before does where the
+    /// file system has nothing better. What is moved is what bears the name in that moment.
+    Aside,
     /// Both names change places (`RENAME_EXCHANGE`); fails with `ENOENT` where it does not exist,
     /// and with `EINVAL` where the file system cannot do it.
     Exchange,

@@ -75,7 +75,7 @@ impl Lease {
         // Still locked: whoever waits for it finds another file, or none, and tries again.
         let keep = match ending {
             Ending::Clean => false,
-            Ending::Done => self.unclean,
+            Ending::Done | Ending::Failed => self.unclean,
             Ending::Interrupted => true,
         };
         if keep && self.role == Role::Destination {

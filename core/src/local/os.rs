@@ -59,6 +59,15 @@ impl OsDirectory {
             other => Ok(other?),
         }
     }
+
+    /// Moves what is called `from` to the name `to`, which is found to be free before.
+    fn move_to_vacant(&self, from: &[u8], other: &Self, to: &[u8]) -> io::Result<()> {
+        match rustix::fs::statat(&other.fd, to, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Ok(rustix::fs::renameat(&self.fd, from, &other.fd, to)?),
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(Errno::EXIST.into()),
+        }
+    }
 }
 
 impl Directory for OsDirectory {
@@ -128,15 +137,19 @@ impl Directory for OsDirectory {
         };
         let flags = match how {
             Rename::Replace => return Ok(rustix::fs::renameat(&self.fd, from, &other.fd, to)?),
-            Rename::NoReplace => RenameFlags::NOREPLACE,
+            Rename::NoReplace | Rename::Aside => RenameFlags::NOREPLACE,
             Rename::Exchange => RenameFlags::EXCHANGE,
         };
         match rustix::fs::renameat_with(&self.fd, from, &other.fd, to, flags) {
             // File systems without the flag (NFS, some FUSE): a second name, which fails where
-            // the name exists, and then the first one goes.
+            // the name exists, and then the first one goes. By then that may be another file's, so
+            // it is for names of our own alone.
             Err(Errno::INVAL | Errno::NOSYS) if how == Rename::NoReplace => {
                 rustix::fs::linkat(&self.fd, from, &other.fd, to, AtFlags::empty())?;
                 Ok(rustix::fs::unlinkat(&self.fd, from, AtFlags::empty())?)
+            }
+            Err(Errno::INVAL | Errno::NOSYS) if how == Rename::Aside => {
+                self.move_to_vacant(from, other, to)
             }
             Err(Errno::NOSYS) => Err(Errno::INVAL.into()),
             other => Ok(other?),
@@ -390,6 +403,22 @@ mod tests {
     #![allow(clippy::disallowed_methods)]
 
     use super::*;
+
+    #[test]
+    fn without_the_flag_what_is_set_aside_is_moved_to_a_name_that_is_free() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str| std::fs::write(directory.path().join(name), name).unwrap();
+        let read = |name: &str| std::fs::read(directory.path().join(name)).ok();
+        write("one");
+        write("taken");
+        let root = OsFileSystem.open_root(directory.path()).unwrap();
+        let root: &OsDirectory = root.as_any().downcast_ref().unwrap();
+        let error = root.move_to_vacant(b"one", root, b"taken").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(read("taken").unwrap(), b"taken");
+        root.move_to_vacant(b"one", root, b"free").unwrap();
+        assert_eq!((read("free"), read("one")), (Some(b"one".to_vec()), None));
+    }
 
     #[test]
     fn a_lock_ends_with_its_file_though_another_process_has_inherited_it() {

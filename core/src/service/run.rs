@@ -62,6 +62,8 @@ pub enum Ending {
     Clean,
     /// This run left no partial, but there may be some of files that it did not look at.
     Done,
+    /// The same, but not all that was meant could be moved.
+    Failed,
     /// There are partials for the next run to go on with.
     Interrupted,
 }

@@ -134,6 +134,17 @@ fn who_may_read_verifies(#[case] ends: [&str; 2]) {
     verify.run().expect(0).says(&["Verified 3 files"]);
 }
 
+#[test]
+fn who_may_not_read_does_not_verify() {
+    let (machines, _daemon) = granted(&["list", "write"]);
+    write(&machines.source(), "theirs/b", b"c");
+    let before = both(&machines);
+    let line = ["verify", "../source", "nas:inbox"];
+    let verify = machines.cam(line).in_directory(&machines.path("cam"));
+    let outcome = verify.run().expect(4).says(&["not granted"]);
+    assert_untouched(&machines, &before, &outcome);
+}
+
 #[rstest]
 #[case::copy(&["copy", "nas:inbox", "../source"], "claim")]
 #[case::move_away(&["move", "nas:inbox", "../source"], "claim")]

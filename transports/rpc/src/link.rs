@@ -78,7 +78,7 @@ pub(crate) struct State {
     /// Milliseconds from `since` to the last byte that came.
     heard: AtomicU64,
     /// Whether nothing is read for now, as there is no room for what comes.
-    full: AtomicBool,
+    held_up: AtomicBool,
     /// Milliseconds from `since` to the last byte of a frame of something, in either direction.
     moved: AtomicU64,
     ended: OnceLock<Error>,
@@ -95,7 +95,7 @@ impl Default for State {
         Self {
             since: Instant::now(),
             heard: AtomicU64::new(0),
-            full: AtomicBool::new(false),
+            held_up: AtomicBool::new(false),
             moved: AtomicU64::new(0),
             ended: OnceLock::new(),
             closed: AtomicBool::new(false),
@@ -115,12 +115,23 @@ impl State {
         self.since + Duration::from_millis(clock.load(Ordering::Relaxed))
     }
 
-    /// When the last byte came; now, while there is no room to read more.
+    /// When the last byte came.
     pub(crate) fn heard(&self) -> Instant {
-        if self.full.load(Ordering::Relaxed) {
-            return Instant::now();
-        }
         self.time(&self.heard)
+    }
+
+    /// Whether what comes is not read for now, for want of room: the other end may be there and not
+    /// be heard.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.held_up.load(Ordering::Relaxed)
+    }
+
+    /// Waits for room, and says so meanwhile.
+    async fn hold_up<T>(&self, room: impl Future<Output = T>) -> T {
+        self.held_up.store(true, Ordering::Relaxed);
+        let room = room.await;
+        self.held_up.store(false, Ordering::Relaxed);
+        room
     }
 
     /// When the last byte of a frame of something went or came.
@@ -241,12 +252,7 @@ impl Reader {
                 continue;
             }
             let share = match &self.budget {
-                Some(budget) => {
-                    state.full.store(true, Ordering::Relaxed);
-                    let share = budget.take(lengths.in_memory()).await?;
-                    state.full.store(false, Ordering::Relaxed);
-                    Some(share)
-                }
+                Some(budget) => Some(state.hold_up(budget.take(lengths.in_memory())).await?),
                 None => None,
             };
             self.stream.get_mut().within = true;
@@ -257,7 +263,8 @@ impl Reader {
             if let (Some(compression), Some(len)) = (&self.compression, lengths.decompressed) {
                 frame = compression.decompress(frame, len).await.map_err(failed)?;
             }
-            if self.arrived.send(Incoming { frame, share }).await.is_err() {
+            let arrived = self.arrived.send(Incoming { frame, share });
+            if state.hold_up(arrived).await.is_err() {
                 // Nobody looks at what comes any more: the connection is closing.
                 return Ok(());
             }

@@ -167,7 +167,9 @@ impl Disk {
             Err(_) => None,
         };
         match how {
-            Rename::NoReplace if existing.is_some() => return Err(errno(libc::EEXIST)),
+            Rename::NoReplace | Rename::Aside if existing.is_some() => {
+                return Err(errno(libc::EEXIST));
+            }
             Rename::Exchange if existing.is_none() => return Err(errno(libc::ENOENT)),
             _ => {}
         }

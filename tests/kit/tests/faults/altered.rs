@@ -1,7 +1,7 @@
 //! A service that does one thing otherwise, and all else as the one that it stands before.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -25,6 +25,12 @@ pub(crate) enum Alteration {
     OffersTogether(Barrier),
     /// Blocks are sent slowly: what else the run does meanwhile is done before one has arrived.
     SendsSlowly(Arc<UnderWay>),
+    /// The connection is lost when something is hashed.
+    LosesConnection,
+    /// Claims are never answered, nor is giving them back.
+    HangsInClaims,
+    /// How the run ended is noted.
+    NotesEnding(Arc<Mutex<Vec<Ending>>>),
 }
 
 /// How many there are at once.
@@ -106,9 +112,17 @@ impl Service for Altered {
         self.inner.delete(deletes).await
     }
     async fn claim(&self, claim: Claim) -> Result<()> {
+        if let Alteration::HangsInClaims = self.alteration {
+            std::future::pending::<()>().await;
+        }
         self.inner.claim(claim).await
     }
     async fn release(&self, ending: Ending) -> Result<()> {
+        match &self.alteration {
+            Alteration::NotesEnding(endings) => endings.lock().unwrap().push(ending),
+            Alteration::HangsInClaims => std::future::pending().await,
+            _ => {}
+        }
         self.inner.release(ending).await
     }
     async fn list(&self, list: List) -> Result<Page> {
@@ -145,6 +159,9 @@ impl Service for Altered {
         self.inner.make_directories(makes).await
     }
     async fn hash(&self, hash: Hash) -> Result<RangeHash> {
+        if let Alteration::LosesConnection = self.alteration {
+            return Err(Error::new(ErrorKind::Network, "the connection is lost"));
+        }
         self.inner.hash(hash).await
     }
     async fn calculate_signature(&self, request: SignatureRequest) -> Result<Signature> {

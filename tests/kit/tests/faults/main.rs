@@ -15,6 +15,7 @@
 mod ahead;
 mod altered;
 mod check;
+mod endings;
 mod failing;
 mod linked;
 mod mutants;

@@ -98,6 +98,22 @@ fn a_copy_that_fails_is_made_otherwise() {
     }
 }
 
+/// An older version that somebody has open to write is no basis, and is replaced like any other.
+#[test]
+fn an_older_version_that_is_being_written_is_replaced() {
+    for cut in [0, 1000] {
+        let newer: Vec<u8> = (0u32..).flat_map(u32::to_le_bytes).take(SIZE).collect();
+        let mut older = newer[cut..].to_vec();
+        older[SIZE / 2] ^= 1;
+        let fs = stored(&newer, &older);
+        let _writer = fs.add_writer("/dst/f");
+        let report = run(&fs).unwrap();
+        assert!(report.is_clean(), "{cut}: {report:?}");
+        assert!(fs.read("/dst/f").unwrap() == newer, "{cut}");
+        assert!(fs.read("/src/f").is_none(), "{cut}");
+    }
+}
+
 /// Two blocks with the same quick hash: what it multiplies in two places of a block is zero in both,
 /// and what it adds there has the same sum. The keys are the first words of the secret of XXH3.
 fn look_alikes() -> [Vec<u8>; 2] {

@@ -107,6 +107,8 @@ impl Lane {
             () = self.ended() => return Ok(Called::Lost),
         };
         let answer = tokio::select! {
+            // An answer that is there counts, however long nobody looked for it.
+            biased;
             answer = call(self.rpc.clone()) => answer,
             () = self.stalled(patience) => {
                 let what = format!("no answer, and nothing sent, for {} s", patience.as_secs());

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use realize_core::Service;
 use realize_core::error::{Error, ErrorKind, Result};
-use realize_core::service::Claim;
+use realize_core::service::{Claim, Ending};
 use tarpc::context::Context;
 
 use super::session::{Session, Sessions, pause};
@@ -63,17 +63,29 @@ impl Handler {
 
     /// Takes the directory; waits for an older session of the same peer to give it back.
     async fn take(&self, service: Arc<dyn Service>, claim: Claim) -> Result<()> {
+        let role = claim.role;
         loop {
             match service.claim(claim.clone()).await {
                 Err(error)
                     if error.kind() == ErrorKind::Busy
-                        && self.sessions.make_way(&self.session).await =>
+                        && self.sessions.make_way(&self.session, role).await =>
                 {
                     pause().await;
                 }
-                claimed => return claimed,
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    self.session.note_claim(Some(role));
+                    return Ok(());
+                }
             }
         }
+    }
+
+    /// Gives the directory back.
+    async fn give_back(&self, service: Arc<dyn Service>, ending: Ending) -> Result<()> {
+        service.release(ending).await?;
+        self.session.note_claim(None);
+        Ok(())
     }
 }
 
@@ -94,10 +106,8 @@ impl RealizeService for Handler {
     }
 
     async fn release(self, _: Context, ending: wire::Ending) -> Each<Done> {
-        self.answer(ending, |service, ending| async move {
-            service.release(ending).await
-        })
-        .await
+        self.answer(ending, |service, ending| self.give_back(service, ending))
+            .await
     }
 
     async fn list(self, _: Context, list: wire::List) -> Each<wire::Page> {

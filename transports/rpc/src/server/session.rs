@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use realize_core::Service;
 use realize_core::error::{Error, ErrorKind, Result};
-use realize_core::service::Config;
+use realize_core::service::{Config, Role};
 use realize_core::throttle::{RateLimiter, Throttle};
 use realize_core::transport::PeerId;
 use tokio::time::{Instant, sleep};
@@ -18,7 +18,7 @@ use crate::budget::{Budget, Budgets};
 use crate::client::MAX_LANES;
 use crate::hello::SessionId;
 use crate::limits::{Limits, lowest};
-use crate::link::{KEEP_ALIVE, State};
+use crate::link::{KEEP_ALIVE, SILENCE, State};
 
 use super::Opened;
 
@@ -26,7 +26,8 @@ use super::Opened;
 const MAX_SESSIONS: usize = 8;
 /// How many bytes the requests of one peer take at most, and how many the answers to them.
 pub(super) const PEER_BUDGET: u32 = 24 << 20;
-/// A session that has been silent for so long is not in the way of a newer one of the same peer.
+/// A session that has been silent for so long is not in the way of a newer one of the same peer,
+/// unless it is this end that does not listen.
 const STALE: Duration = KEEP_ALIVE.saturating_mul(3);
 /// For so long after a session of a peer has ended, its claims may still be on their way back.
 const ENDING: Duration = Duration::from_secs(10);
@@ -46,7 +47,7 @@ pub(super) struct Sessions {
 struct Peer {
     budgets: Budgets,
     sessions: HashMap<SessionId, Arc<Session>>,
-    /// When the last session about a directory ended.
+    /// When the last session ended that had claimed a directory.
     ended: HashMap<String, Instant>,
 }
 
@@ -64,6 +65,8 @@ pub(super) struct Session {
     asked: Arc<RateLimiter>,
     id: SessionId,
     lanes: Mutex<Vec<Arc<State>>>,
+    /// What it has claimed the directory for.
+    claimed: Mutex<Option<Role>>,
     /// Why it was ended from this side.
     over: OnceLock<Error>,
     /// Cancelled to end it, with all its lanes.
@@ -100,8 +103,10 @@ impl Drop for Entered<'_> {
                 .is_some_and(|session| Arc::ptr_eq(session, &self.session))
         {
             peer.sessions.remove(&self.session.id);
-            peer.ended
-                .insert(self.session.directory.clone(), Instant::now());
+            if self.session.claimed().is_some() {
+                let directory = self.session.directory.clone();
+                peer.ended.insert(directory, Instant::now());
+            }
         }
     }
 }
@@ -109,6 +114,15 @@ impl Drop for Entered<'_> {
 impl Session {
     fn lanes(&self) -> std::sync::MutexGuard<'_, Vec<Arc<State>>> {
         self.lanes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn claimed(&self) -> Option<Role> {
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes what it has claimed the directory for; `None` once that is released.
+    pub(super) fn note_claim(&self, role: Option<Role>) {
+        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = role;
     }
 
     /// Ends it, with all its lanes. The first reason counts.
@@ -147,6 +161,14 @@ impl Session {
     /// When the client was last heard, over whichever lane.
     fn heard(&self) -> Option<Instant> {
         self.lanes().iter().map(|lane| lane.heard()).max()
+    }
+
+    /// Whether the client is silent on all lanes, and has been for so long that it is gone.
+    fn is_stale(&self) -> bool {
+        let lanes = self.lanes();
+        let mut heard = lanes.iter().map(|lane| lane.heard());
+        let is_held_up = lanes.iter().any(|lane| lane.is_held_up());
+        !is_held_up && heard.all(|heard| heard.elapsed() > STALE)
     }
 }
 
@@ -236,6 +258,7 @@ impl Sessions {
             budgets: known.budgets.clone(),
             id,
             lanes: Mutex::new(vec![Arc::clone(state)]),
+            claimed: Mutex::default(),
             over: OnceLock::new(),
             cut: CancellationToken::new(),
         });
@@ -266,42 +289,43 @@ impl Sessions {
         });
     }
 
-    /// Whether a directory that was found taken may be free soon, as those in the way were older
-    /// sessions of the same peer whose client is gone. Those are ended first; a client that is
-    /// there shows it within [`KEEP_ALIVE`].
-    pub(super) async fn make_way(&self, session: &Session) -> bool {
+    /// Whether a directory that was found taken may be free soon for `role`, as those in the way were
+    /// older sessions of the same peer whose client is gone. Those are ended first; a client that is
+    /// there shows it within [`KEEP_ALIVE`], or within [`SILENCE`] where there is no room for what it
+    /// says.
+    pub(super) async fn make_way(&self, session: &Session, role: Role) -> bool {
         let asked = Instant::now();
         loop {
-            let (rivals, ended) = self.rivals(session);
+            let (rivals, ended) = self.rivals(session, role);
             if rivals.is_empty() {
                 return ended.is_some_and(|ended| ended.elapsed() < ENDING);
             }
-            if rivals.iter().any(|rival| rival.heard() > Some(asked)) {
+            let is_there = |rival: &Arc<Session>| rival.heard() > Some(asked);
+            if rivals.iter().any(is_there) || asked.elapsed() > SILENCE {
                 return false;
             }
-            let is_stale =
-                |rival: &&Arc<Session>| rival.heard().is_none_or(|heard| heard.elapsed() > STALE);
-            rivals.iter().filter(is_stale).for_each(|rival| {
-                rival.end(ErrorKind::Timeout, "the session gave way to a newer one")
-            });
+            for rival in rivals.iter().filter(|rival| rival.is_stale()) {
+                rival.end(ErrorKind::Timeout, "the session gave way to a newer one");
+            }
             sleep(AGAIN).await;
         }
     }
 
-    /// The other sessions of a session's peer about the same directory, and when the last that is
-    /// over ended.
-    fn rivals(&self, session: &Session) -> (Vec<Arc<Session>>, Option<Instant>) {
+    /// The other sessions of a session's peer that have claimed the same directory for `role`, and
+    /// when the last that had claimed it ended.
+    fn rivals(&self, session: &Session, role: Role) -> (Vec<Arc<Session>>, Option<Instant>) {
         let table = self.table();
         let Some(peer) = table.get(&session.peer) else {
             return (Vec::new(), None);
         };
-        let rivals = peer
-            .sessions
-            .values()
-            .filter(|rival| rival.id != session.id && rival.directory == session.directory)
-            .map(Arc::clone)
-            .collect();
-        (rivals, peer.ended.get(&session.directory).copied())
+        let is_rival = |rival: &&Arc<Session>| {
+            rival.id != session.id
+                && rival.directory == session.directory
+                && rival.claimed() == Some(role)
+        };
+        let rivals = peer.sessions.values().filter(is_rival).map(Arc::clone);
+        let ended = peer.ended.get(&session.directory).copied();
+        (rivals.collect(), ended)
     }
 }
 

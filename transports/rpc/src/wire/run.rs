@@ -24,6 +24,7 @@ pub(crate) enum Role {
 pub(crate) enum Ending {
     Clean,
     Done,
+    Failed,
     Interrupted,
 }
 
@@ -81,6 +82,7 @@ impl From<service::Ending> for Ending {
         match ending {
             service::Ending::Clean => Self::Clean,
             service::Ending::Done => Self::Done,
+            service::Ending::Failed => Self::Failed,
             service::Ending::Interrupted => Self::Interrupted,
         }
     }
@@ -93,6 +95,7 @@ impl TryFrom<Ending> for service::Ending {
         Ok(match ending {
             Ending::Clean => Self::Clean,
             Ending::Done => Self::Done,
+            Ending::Failed => Self::Failed,
             Ending::Interrupted => Self::Interrupted,
         })
     }

@@ -1,6 +1,8 @@
 //! Who gives way to whom when a directory is taken.
 
 use super::*;
+use crate::protocol::Call;
+use crate::wire::Ending;
 
 /// Takes the directory; answers with what kind of error, if with one, and after how long.
 async fn claim(raw: &mut Raw) -> (Option<ErrorKind>, Duration) {
@@ -51,6 +53,45 @@ async fn a_session_whose_client_is_silent_gives_way() {
     let error = end(serving).await.unwrap_err();
     assert_eq!(error.chain(), "the session gave way to a newer one");
     assert_eq!(doubles.seen.now().gone, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_that_has_claimed_nothing_is_in_nobodys_way() {
+    let (server, _doubles) = server();
+    let (mut first, serving) = enter(&server, 1, true).await;
+    assert_eq!(claim(&mut first).await.0, None);
+    let (mut looks, _looks) = enter(&server, 2, true).await;
+    let (mut second, _second) = enter(&server, 3, true).await;
+    tokio::select! {
+        () = stays(&mut looks) => panic!("it ended"),
+        (error, _) = claim(&mut second) => assert_eq!(error, None),
+    }
+    let error = end(serving).await.unwrap_err();
+    assert_eq!(error.chain(), "the session gave way to a newer one");
+    is_answered(&mut looks, 1).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_back_is_in_nobodys_way() {
+    let (server, doubles) = server();
+    let (mut first, _first) = enter(&server, 1, true).await;
+    assert_eq!(claim(&mut first).await.0, None);
+    first
+        .call(
+            2,
+            Call::Release {
+                ending: Ending::Clean,
+            },
+        )
+        .await;
+    assert!(timeout(LONG, first.reply()).await.unwrap().is_some());
+    let (mut other, _other) = Raw::enter(&server, "test:other", 1, true).await;
+    assert_eq!(claim(&mut other).await.0, None);
+    // Whoever has it is no session of the same peer.
+    let (mut second, _second) = enter(&server, 2, true).await;
+    let (error, took) = claim(&mut second).await;
+    assert_eq!((error, took), (Some(ErrorKind::Busy), Duration::ZERO));
+    assert_eq!(doubles.seen.now().gone, 0);
 }
 
 #[tokio::test(start_paused = true)]

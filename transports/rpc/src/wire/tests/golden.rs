@@ -42,7 +42,7 @@ fn the_bytes_of_claim() {
 
 #[test]
 fn the_bytes_of_ending() {
-    holds::<Ending, _>(samples::ending(), "02", "");
+    holds::<Ending, _>(samples::ending(), "03", "");
 }
 
 #[test]
@@ -258,7 +258,12 @@ fn variants_keep_their_numbers() {
         outcome,
     };
     numbered(&[Role::Source, Role::Reader, Role::Destination]);
-    numbered(&[Ending::Clean, Ending::Done, Ending::Interrupted]);
+    numbered(&[
+        Ending::Clean,
+        Ending::Done,
+        Ending::Failed,
+        Ending::Interrupted,
+    ]);
     numbered(&[Special::Fifo, Special::Socket, Special::Device]);
     numbered(&[
         EntryKind::File { sparse: false },

@@ -299,7 +299,12 @@ proptest! {
             let run = RunId::from_bytes(run);
             arrives::<Claim, _>(CoreClaim { role, run, holder: holder.clone() })?;
         }
-        for ending in [CoreEnding::Clean, CoreEnding::Done, CoreEnding::Interrupted] {
+        for ending in [
+            CoreEnding::Clean,
+            CoreEnding::Done,
+            CoreEnding::Failed,
+            CoreEnding::Interrupted,
+        ] {
             arrives::<Ending, _>(ending)?;
         }
         let [send_rate, receive_rate] = rates;
