@@ -294,6 +294,7 @@ mod tests {
         let claim = Claim {
             role: Role::Destination,
             run: RunId::random().unwrap(),
+            origin: realize_core::service::Origin::default(),
             holder: String::new(),
         };
         accounted.claim(claim.clone()).await.unwrap();

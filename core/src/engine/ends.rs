@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::Run;
 use super::report::Report;
 use crate::error::{Error, ErrorKind, Result};
-use crate::service::{Claim, Ending, Role};
+use crate::service::{Claim, Ending, Origin, Role};
 
 /// How long the ends of a run that was stopped short are asked to be given back. They are given back
 /// with the connection too.
@@ -25,6 +25,7 @@ impl Run {
         let claim = |role| Claim {
             role,
             run: self.id,
+            origin: Origin::of(&self.options.source),
             holder: self.options.holder.clone(),
         };
         self.source.claim(claim(role)).await?;

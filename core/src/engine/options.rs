@@ -49,7 +49,10 @@ pub struct MoveOptions {
     pub keep_directories: bool,
     /// Who runs the move, for whoever finds source or destination taken.
     pub holder: String,
-    /// What the source is called in the log.
+    /// What the source is called, in the log and where partials are told apart by their [`Origin`]: the
+    /// same in every run.
+    ///
+    /// [`Origin`]: crate::service::Origin
     pub source: String,
     /// What the destination is called in the log.
     pub destination: String,

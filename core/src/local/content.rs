@@ -257,9 +257,10 @@ impl Storage {
 
     pub(super) fn partial(&self, target: &Target, stale: Stale) -> Result<Arc<OpenPartial>> {
         let fits = |partial: &OpenPartial| partial.is_for(target);
+        let origin = self.origin();
         self.partials.find_or_open(&target.path, fits, || {
             let place = self.places().parent(&target.path, Missing::Create)?;
-            Partial::open(&*place.directory, &self.names, target, stale)
+            Partial::open(&*place.directory, &self.names, target, origin, stale)
         })
     }
 

@@ -138,7 +138,7 @@ impl Storage {
         if partial::find(directory, &self.names, &target.path, true)?.is_none() {
             return Ok(None);
         }
-        let partial = Partial::open(directory, &self.names, target, Stale::Keep)?;
+        let partial = Partial::open(directory, &self.names, target, self.origin(), Stale::Keep)?;
         Ok(Some(OpenPartial::new(partial)))
     }
 

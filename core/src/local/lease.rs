@@ -10,7 +10,7 @@ use super::fs::{Access, Directory, File, read_full, write_full};
 use super::names;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::{Escaped, is_reserved};
-use crate::service::{Claim, Ending, Role, RunId};
+use crate::service::{Claim, Ending, Origin, Role, RunId};
 
 /// How often a claim tries again when the lease file vanishes under it.
 const MAX_TRIES: usize = 16;
@@ -22,6 +22,7 @@ const MAX_HOLDER: usize = 200;
 pub(crate) struct Lease {
     pub(crate) role: Role,
     pub(crate) run: RunId,
+    pub(crate) origin: Origin,
     /// Whether the run before this one did not end clean.
     pub(crate) unclean: bool,
     /// The lock; none for a reader, and where the root cannot be written.
@@ -34,6 +35,7 @@ impl Lease {
         let mut lease = Self {
             role: claim.role,
             run: claim.run,
+            origin: claim.origin,
             unclean: false,
             file: None,
         };

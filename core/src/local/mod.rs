@@ -31,8 +31,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::hash::RangeHash;
 use crate::service::{
     Answer, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Finish, Hash, List,
-    MAX_BATCH_BYTES, MAX_DIFF_RANGE, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole,
-    Receipt, Role, SendBlock, Service, Shortcut, SignatureRequest, bounded,
+    MAX_BATCH_BYTES, MAX_DIFF_RANGE, MakeDirectory, Offer, Origin, Page, Patch, Put, Read,
+    ReadWhole, Receipt, Role, SendBlock, Service, Shortcut, SignatureRequest, bounded,
 };
 use crate::transport::PeerId;
 
@@ -203,6 +203,13 @@ impl Storage {
         ))
     }
 
+    /// From which source files come.
+    fn origin(&self) -> Origin {
+        let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
+        let destination = leases.iter().find(|l| l.role == Role::Destination);
+        destination.map(|lease| lease.origin).unwrap_or_default()
+    }
+
     fn has_role(&self, role: Role) -> bool {
         let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         leases.iter().any(|lease| lease.role == role)
@@ -243,7 +250,7 @@ impl Storage {
         for lease in leases {
             let mut ending = ending;
             if ending == Ending::Clean && lease.unclean && lease.role == Role::Destination {
-                match self.sweep_own() {
+                match self.sweep_own(lease.origin) {
                     Ok(false) => {}
                     // The lease file stays, and tells the others' next runs to sweep theirs.
                     Ok(true) => ending = Ending::Done,

@@ -10,7 +10,7 @@ use super::version::LocalVersion;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::HashState;
 use crate::range::{ByteRange, RangeSet};
-use crate::service::{Block, Target};
+use crate::service::{Block, Origin, Target};
 
 mod leftover;
 mod locked;
@@ -53,6 +53,7 @@ impl Partial {
         directory: &dyn Directory,
         names: &PartialNames,
         target: &Target,
+        origin: Origin,
         stale: Stale,
     ) -> Result<Self> {
         recover(directory, names, &target.path)?;
@@ -67,14 +68,16 @@ impl Partial {
         };
         let known = found.filter(|state| !created && same(state) && stat.size == target.size);
         let resumed = known.is_some();
-        let state = known.unwrap_or_else(|| PartialState {
+        let mut state = known.unwrap_or_else(|| PartialState {
             source: target.source.clone(),
             size: target.size,
             ranges: RangeSet::new(),
             hash: HashState::default(),
             own,
             displaces: None,
+            origin: None,
         });
+        state.origin = Some(*origin.as_bytes());
         let sparse = target.sparse;
         let mut partial = Self {
             file,

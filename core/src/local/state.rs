@@ -32,6 +32,8 @@ pub(crate) struct PartialState {
     pub(crate) own: (u64, u64),
     /// Set before the partial changes places with an older final file: that file's version.
     pub(crate) displaces: Option<Version>,
+    /// From which source it comes, if that is known: an [`Origin`](crate::service::Origin).
+    pub(crate) origin: Option<[u8; 16]>,
 }
 
 /// Writes states, each to the slot that the one before is not in.
@@ -116,6 +118,7 @@ mod tests {
             hash: HashState::default(),
             own: (1, 2),
             displaces: None,
+            origin: Some([3; 16]),
         }
     }
 

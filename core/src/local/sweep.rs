@@ -9,11 +9,12 @@ use std::time::{Duration, SystemTime};
 
 use super::fs::{Access, Directory, File, Kind, Stat};
 use super::names::Pair;
-use super::state::StateWriter;
+use super::state::{PartialState, StateWriter};
 use super::walk::{Found, Walk};
 use super::{LocalService, Storage};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::{Escaped, RelPath};
+use crate::service::Origin;
 
 impl LocalService {
     /// Removes partials, of whatever peer, of which nothing has been touched for `age`; answers how
@@ -25,7 +26,7 @@ impl LocalService {
     /// The root cannot be read.
     pub async fn sweep(&self, age: Duration) -> Result<u64> {
         self.blocking(move |storage| {
-            let swept = storage.sweep(|_| true, age)?;
+            let swept = storage.sweep(|_| true, &Meant { of: None, age })?;
             if let Some(error) = swept.failed {
                 tracing::warn!(event = "sweep.failed", reason = %error.chain());
             }
@@ -46,14 +47,18 @@ struct Swept {
 }
 
 impl Storage {
-    /// Removes every partial of this peer that is not in use; answers whether other peers have some
-    /// here.
-    pub(super) fn sweep_own(&self) -> Result<bool> {
-        let swept = self.sweep(|name| self.names.is_own(name), Duration::ZERO)?;
+    /// Removes every partial of this peer's source `origin` that is not in use; answers whether there
+    /// are some of other peers and sources.
+    pub(super) fn sweep_own(&self, origin: Origin) -> Result<bool> {
+        let meant = Meant {
+            of: Some(origin),
+            age: Duration::ZERO,
+        };
+        let swept = self.sweep(|name| self.names.is_own(name), &meant)?;
         swept.failed.map_or(Ok(swept.others), Err)
     }
 
-    fn sweep(&self, meant: impl Fn(&[u8]) -> bool, age: Duration) -> Result<Swept> {
+    fn sweep(&self, named: impl Fn(&[u8]) -> bool, meant: &Meant) -> Result<Swept> {
         let mut walk = Walk::new(&self.root, None, Box::new(|_| Ok(())))?;
         let mut swept = Swept::default();
         let now = self.clock.now();
@@ -69,12 +74,12 @@ impl Storage {
             let Some(pair) = Pair::of(&name) else {
                 continue;
             };
-            if !meant(&name) {
+            if !named(&name) {
                 swept.others = true;
                 continue;
             }
-            match sweep_pair(&*directory, &pair, now, age) {
-                Ok(Some(gone)) => {
+            match sweep_pair(&*directory, &pair, now, meant) {
+                Ok(Fate::Gone(gone)) => {
                     let parent = parent.as_ref().map_or(&[][..], RelPath::as_bytes);
                     let path = [parent, b"/", &*pair.content].concat();
                     let path = path.strip_prefix(b"/").unwrap_or(&path);
@@ -86,7 +91,8 @@ impl Storage {
                     );
                     swept.removed += 1;
                 }
-                Ok(None) => {}
+                Ok(Fate::Stays) => {}
+                Ok(Fate::Another) => swept.others = true,
                 Err(error) => {
                     swept.failed.get_or_insert(error);
                 }
@@ -96,6 +102,24 @@ impl Storage {
     }
 }
 
+/// Which partials are to go.
+struct Meant {
+    /// Those of this source; of any where it is `None`.
+    of: Option<Origin>,
+    /// Those of which nothing has been touched for so long.
+    age: Duration,
+}
+
+/// What became of a pair.
+enum Fate {
+    /// Its content was that, if there was any.
+    Gone(Stat),
+    /// It is in use, too young, or there was no content.
+    Stays,
+    /// It is another source's.
+    Another,
+}
+
 /// One of a pair.
 struct Half {
     stat: Stat,
@@ -103,39 +127,51 @@ struct Half {
     file: Option<Arc<dyn File>>,
 }
 
-/// Removes a pair, if nobody has touched or is using either of the two for `age`; answers what
-/// its content was, if there was any.
+/// Removes a pair, if it is meant and nobody is using either of the two.
 fn sweep_pair(
     directory: &dyn Directory,
     pair: &Pair,
     now: SystemTime,
-    age: Duration,
-) -> Result<Option<Stat>> {
+    meant: &Meant,
+) -> Result<Fate> {
     // A time that nobody can set: a file about to be finished has its source's other one already.
-    let old = |stat: &Option<Stat>| stat.is_none_or(|stat| stat.changed.age(now) >= age);
+    let old = |stat: &Option<Stat>| stat.is_none_or(|stat| stat.changed.age(now) >= meant.age);
     let look = |name| look(directory, name);
     // Looked at before they are locked, for a session that comes meanwhile would find them taken.
     if !old(&look(&pair.content)?) || !old(&look(&pair.state)?) {
-        return Ok(None);
+        return Ok(Fate::Stays);
     }
     // In the order in which a session locks them.
     let Some(content) = take(directory, &pair.content)? else {
-        return Ok(None);
+        return Ok(Fate::Stays);
     };
     let Some(state) = take(directory, &pair.state)? else {
-        return Ok(None);
+        return Ok(Fate::Stays);
     };
     let stat = |half: &Option<Half>| half.as_ref().map(|half| half.stat);
     if !old(&stat(&content)) || !old(&stat(&state)) {
-        return Ok(None);
+        return Ok(Fate::Stays);
     }
-    if holds_displaced(content.as_ref(), state.as_ref())? {
+    let known = match state.as_ref().and_then(|state| state.file.as_ref()) {
+        Some(file) => StateWriter::load(&**file)?.1,
+        None => None,
+    };
+    if known
+        .as_ref()
+        .is_some_and(|known| displaced(known, content.as_ref()))
+    {
         tracing::warn!(
             event = "file.stranded",
             path = %Escaped(&pair.content),
             "a file that a crash displaced is left until its name is moved to again"
         );
-        return Ok(None);
+        return Ok(Fate::Stays);
+    }
+    let from = known.and_then(|known| known.origin).map(Origin::from_bytes);
+    if let (Some(meant), Some(from)) = (meant.of, from)
+        && meant != from
+    {
+        return Ok(Fate::Another);
     }
     if content.is_some() {
         unlink(directory, &pair.content)?;
@@ -143,7 +179,7 @@ fn sweep_pair(
     if state.is_some() {
         unlink(directory, &pair.state)?;
     }
-    Ok(stat(&content))
+    Ok(stat(&content).map_or(Fate::Stays, Fate::Gone))
 }
 
 fn look(directory: &dyn Directory, name: &[u8]) -> Result<Option<Stat>> {
@@ -189,13 +225,9 @@ fn take(directory: &dyn Directory, name: &[u8]) -> Result<Option<Option<Half>>> 
 
 /// Whether the content is an older final file: a crash came between the exchange of the two and
 /// the look at what was displaced.
-fn holds_displaced(content: Option<&Half>, state: Option<&Half>) -> Result<bool> {
-    let Some((content, file)) = content.zip(state.and_then(|state| state.file.as_ref())) else {
-        return Ok(false);
-    };
-    let own = (content.stat.device, content.stat.inode);
-    let (_, known) = StateWriter::load(&**file)?;
-    Ok(known.is_some_and(|known| known.displaces.is_some() && known.own != own))
+fn displaced(known: &PartialState, content: Option<&Half>) -> bool {
+    let own = content.map(|content| (content.stat.device, content.stat.inode));
+    known.displaces.is_some() && own.is_some_and(|own| known.own != own)
 }
 
 fn unlink(directory: &dyn Directory, name: &[u8]) -> Result<()> {

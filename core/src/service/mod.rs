@@ -34,7 +34,7 @@ pub use finish::{
 };
 pub use listing::{Cursor, List, ListFailure, Page};
 pub use offer::{Answer, Arrived, Offer, Present, PresentKind};
-pub use run::{Claim, Config, Ending, MIN_BLOCK, Role, RunId, block_size_at};
+pub use run::{Claim, Config, Ending, MIN_BLOCK, Origin, Role, RunId, block_size_at};
 pub use shortcut::{DeleteName, LinkFile, SameFile, ShareFile, Shortcut};
 
 /// The most bytes that one read, send or patch carries.

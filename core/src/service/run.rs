@@ -68,6 +68,29 @@ pub enum Ending {
     Interrupted,
 }
 
+/// Which source a run moves from, so that a destination can tell the partials of one from those of
+/// another: of the same peer, a run sweeps its own source's alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Origin([u8; 16]);
+
+impl Origin {
+    /// That of the source which is called `name`. It must be called the same in every run.
+    pub fn of(name: &str) -> Self {
+        let hash = blake3::derive_key("realize 2026 the origin of a run", name.as_bytes());
+        Self(hash.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// That of these bytes.
+    pub fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+
+    /// Its bytes.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        &self.0
+    }
+}
+
 /// Takes a directory for a run.
 #[derive(Clone, Debug)]
 pub struct Claim {
@@ -75,6 +98,8 @@ pub struct Claim {
     pub role: Role,
     /// Which run.
     pub run: RunId,
+    /// From which source.
+    pub origin: Origin,
     /// Who runs it, for whoever finds the directory taken: at most 200 bytes are kept.
     pub holder: String,
 }

@@ -17,6 +17,7 @@ use crate::engine::{Mode, MoveOptions, Report, SMALL, move_files};
 use crate::entry::{Timestamp, Version};
 use crate::hash::Digest;
 use crate::path::MAX_PATH_LEN;
+use crate::service::Origin;
 use crate::service::{Content, Expect, Present, RunId};
 use crate::{LocalOptions, LocalService};
 
@@ -169,6 +170,7 @@ async fn a_clean_run_leaves_partials_that_are_not_in_its_subtree() {
     let claim = || Claim {
         role: Role::Destination,
         run: RunId::from_bytes([7; 16]),
+        origin: Origin::default(),
         holder: String::new(),
     };
     let interrupted = local(&to);
@@ -305,6 +307,7 @@ async fn what_the_view_does_not_hold_cannot_be_written_by_it() {
     let claim = Claim {
         role: Role::Destination,
         run: RunId::from_bytes([7; 16]),
+        origin: Origin::default(),
         holder: String::new(),
     };
     view.claim(claim).await.unwrap();

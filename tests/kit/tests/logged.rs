@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use realize_core::engine::{Event, Mode, MoveOptions, Observer, OnConflict, Report, move_files};
-use realize_core::service::{Claim, Role, RunId, Service};
+use realize_core::service::{Claim, Origin, Role, RunId, Service};
 use realize_core::{LocalOptions, LocalService};
 use realize_test_kit::sim::{Call, Effect, SimFileSystem};
 use tokio_util::sync::CancellationToken;
@@ -367,6 +367,7 @@ fn every_event_of_a_move_and_of_storage() {
     let claim = Claim {
         role: Role::Destination,
         run: RunId::random().unwrap(),
+        origin: Origin::default(),
         holder: "another one".to_owned(),
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();

@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use realize_channel::{ChannelOptions, ChannelTransport};
 use realize_core::engine::{Mode, MoveOptions, Report, move_files};
 use realize_core::entry::Version;
-use realize_core::service::{Claim, List, Read, Role, RunId};
+use realize_core::service::{Claim, List, Origin, Read, Role, RunId};
 use realize_core::transport::{Connection, Endpoint, Listener, PeerId, Transport, TransportError};
 use realize_core::{Error, ErrorKind, LocalOptions, LocalService, RelPath, Result, Service};
 use realize_rpc::{Client, Directories, InForce, LimitChange, Limits, Opened, Remote, Server};
@@ -304,6 +304,7 @@ fn claim(run: u8) -> Claim {
     Claim {
         role: Role::Destination,
         run: RunId::from_bytes([run; 16]),
+        origin: Origin::default(),
         holder: "a test".to_owned(),
     }
 }

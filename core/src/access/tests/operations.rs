@@ -78,6 +78,7 @@ impl Operation {
         let claim = |role| Claim {
             role,
             run: RunId::from_bytes([7; 16]),
+            origin: Origin::default(),
             holder: String::new(),
         };
         match self {

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Ends, MIB, content};
 use crate::engine::{Mode, MoveOptions, OnConflict, Report, Witnesses, move_files, preview_files};
 use crate::metrics::{Method, MoveMetrics, method_label};
-use crate::service::{Block, Claim, Ending, List, Role, RunId, SendBlock, Target};
+use crate::service::{Block, Claim, Ending, List, Origin, Role, RunId, SendBlock, Target};
 
 /// A registry with the counters of moves.
 struct Counted {
@@ -135,6 +135,7 @@ async fn a_file_that_goes_on_where_it_was() {
     let claim = Claim {
         role: Role::Destination,
         run: RunId::random().unwrap(),
+        origin: Origin::default(),
         holder: String::new(),
     };
     destination.claim(claim).await.unwrap();
@@ -275,6 +276,7 @@ async fn a_move_that_fails_ended_too() {
     let claim = Claim {
         role: Role::Destination,
         run: RunId::random().unwrap(),
+        origin: Origin::default(),
         holder: "another".to_owned(),
     };
     let other = ends.destination();

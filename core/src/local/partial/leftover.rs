@@ -54,7 +54,7 @@ pub(crate) fn note_exchange(
         other => other,
     }
     .doing("opening a partial's state")?;
-    let (mut writer, _) = StateWriter::load(&*file)?;
+    let (mut writer, before) = StateWriter::load(&*file)?;
     let state = PartialState {
         source: expected.clone(),
         size: 0,
@@ -62,6 +62,7 @@ pub(crate) fn note_exchange(
         hash: HashState::default(),
         own,
         displaces: Some(expected.clone()),
+        origin: before.and_then(|before| before.origin),
     };
     writer.write(&*file, &state)
 }

@@ -82,7 +82,14 @@ fn of_two_files_that_are_not_ours_neither_is_touched() {
     for _ in 0..3 {
         let found = find(&*directory, &names(), &name(), true).unwrap_err();
         assert_eq!(found.kind(), ErrorKind::Conflict);
-        let opened = Partial::open(&*directory, &names(), &target, Stale::Discard).unwrap_err();
+        let opened = Partial::open(
+            &*directory,
+            &names(),
+            &target,
+            Origin::default(),
+            Stale::Discard,
+        )
+        .unwrap_err();
         assert_eq!(opened.kind(), ErrorKind::Conflict);
         let newer = fs::read(root.path().join("file")).unwrap();
         assert_eq!(newer, b"somebody's newer one");

@@ -17,7 +17,7 @@ use crate::error::ErrorKind;
 use crate::local::{LocalOptions, LocalService};
 use crate::path::RelPath;
 use crate::service::{
-    Block, Claim, Expect, Finish, FinishFrom, Receipt, Role, RunId, SendBlock, Service,
+    Block, Claim, Expect, Finish, FinishFrom, Origin, Receipt, Role, RunId, SendBlock, Service,
 };
 
 const BLOCKS: u64 = 6;
@@ -113,6 +113,7 @@ async fn what_was_read_back_counts_as_long_as_nothing_is_written_to_it(
     let claim = Claim {
         role: Role::Destination,
         run: RunId::random().unwrap(),
+        origin: Origin::default(),
         holder: "a test".to_owned(),
     };
     service.claim(claim).await.unwrap();

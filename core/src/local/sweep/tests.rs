@@ -23,7 +23,8 @@ use crate::local::partial::note_exchange;
 use crate::local::version::version_of;
 use crate::local::{LocalOptions, LocalService};
 use crate::service::{
-    Block, Claim, Ending, Expect, Finish, FinishFrom, Role, RunId, SendBlock, Service, Target,
+    Block, Claim, Ending, Expect, Finish, FinishFrom, Origin, Role, RunId, SendBlock, Service,
+    Target,
 };
 use crate::tests::log::Log;
 
@@ -97,6 +98,7 @@ fn claim() -> Claim {
     Claim {
         role: Role::Destination,
         run: RunId::from_bytes([7; 16]),
+        origin: Origin::default(),
         holder: String::new(),
     }
 }
@@ -140,7 +142,11 @@ fn what_is_removed_is_logged_with_its_path_age_and_size() {
     let on_disk = fs::metadata(&content).unwrap().blocks() * 512;
     let (log, _guard) = Log::start();
     let week_later = at(root.path(), last + WEEK + Duration::from_secs(7));
-    week_later.storage.sweep(|_| true, WEEK).unwrap();
+    let meant = Meant {
+        of: None,
+        age: WEEK,
+    };
+    week_later.storage.sweep(|_| true, &meant).unwrap();
     let digits = "0123456789abcdef".repeat(2);
     let path = format!("d\\n/.realize-{digits}.part");
     let expired = format!("INFO event=\"partial.expired\" path={path} age=604807 bytes={on_disk}");
@@ -273,6 +279,34 @@ async fn each_peer_sweeps_what_it_left() {
 
 /// Leaves `path` as a crash does that comes between the exchange of a partial with the older final
 /// file and the look at what was displaced. Then the older file is under the partial's name.
+/// Two sources of one peer, of which one was interrupted, and the other comes to its end.
+#[tokio::test]
+async fn a_run_sweeps_what_its_own_source_left() {
+    let root = tempfile::tempdir().unwrap();
+    let of = |name: &str, run| Claim {
+        run: RunId::from_bytes([run; 16]),
+        origin: Origin::of(name),
+        ..claim()
+    };
+    let left = || {
+        let names = names_in(root.path());
+        names.iter().filter(|name| name.ends_with(".part")).count()
+    };
+    let service = now(root.path());
+    service.claim(of("/cam1", 1)).await.unwrap();
+    service.send(send("f", b"some of it")).await.unwrap();
+    service.release(Ending::Interrupted).await.unwrap();
+    for run in 2..4 {
+        service.claim(of("/cam2", run)).await.unwrap();
+        service.release(Ending::Clean).await.unwrap();
+        assert_eq!(left(), 1);
+    }
+    // It was not the last to be told of it.
+    service.claim(of("/cam1", 4)).await.unwrap();
+    service.release(Ending::Clean).await.unwrap();
+    assert_eq!(left(), 0);
+}
+
 fn displace(root: &Path, names: &PartialNames, path: &RelPath) {
     let directory = OsFileSystem.open_root(root).unwrap();
     let content = names.content(path);

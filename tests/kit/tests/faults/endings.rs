@@ -6,7 +6,7 @@ use std::time::Duration;
 use realize_core::Service;
 use realize_core::engine::{Mode, MoveOptions, Stopped, move_files, verify_files};
 use realize_core::error::ErrorKind;
-use realize_core::service::{Claim, Ending, Role, RunId};
+use realize_core::service::{Claim, Ending, Origin, Role, RunId};
 use realize_test_kit::sim::SimFileSystem;
 use rstest::rstest;
 use tokio::time::Instant;
@@ -94,6 +94,7 @@ async fn both_ends_learn_how_a_run_ended(
         let claim = Claim {
             role: Role::Destination,
             run: RunId::random().unwrap(),
+            origin: Origin::default(),
             holder: "somebody else".to_owned(),
         };
         other.claim(claim).await.unwrap();

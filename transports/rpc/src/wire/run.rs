@@ -2,7 +2,7 @@
 
 use std::num::NonZeroU64;
 
-use realize_core::service::{self, RunId};
+use realize_core::service::{self, Origin, RunId};
 use serde::{Deserialize, Serialize};
 
 use super::parts::cut_text;
@@ -33,6 +33,7 @@ pub(crate) enum Ending {
 pub(crate) struct Claim {
     pub(crate) role: Role,
     pub(crate) run: [u8; 16],
+    pub(crate) origin: [u8; 16],
     pub(crate) holder: String,
 }
 
@@ -54,6 +55,7 @@ impl From<service::Claim> for Claim {
                 service::Role::Destination => Role::Destination,
             },
             run: *claim.run.as_bytes(),
+            origin: *claim.origin.as_bytes(),
             holder: cut_text(claim.holder, MAX_HOLDER),
         }
     }
@@ -72,6 +74,7 @@ impl TryFrom<Claim> for service::Claim {
                 Role::Destination => service::Role::Destination,
             },
             run: RunId::from_bytes(claim.run),
+            origin: Origin::from_bytes(claim.origin),
             holder,
         })
     }

@@ -132,6 +132,7 @@ pub(crate) fn claim() -> Claim {
     Claim {
         role: Role::Destination,
         run: RunId::from_bytes([1; 16]),
+        origin: Origin::default(),
         holder: "a test".to_owned(),
     }
 }

@@ -37,7 +37,7 @@ where
 
 #[test]
 fn the_bytes_of_claim() {
-    holds::<Claim, _>(samples::claim(), "02 aa*16 0763616d2c203132", "");
+    holds::<Claim, _>(samples::claim(), "02 aa*16 bb*16 0763616d2c203132", "");
 }
 
 #[test]

@@ -293,11 +293,12 @@ fn making() -> impl Strategy<Value = Making> {
 
 proptest! {
     #[test]
-    fn runs(run: [u8; 16], holder in "\\PC{0,50}", rates: [Option<NonZeroU64>; 2]) {
+    fn runs(run: [u8; 16], origin: [u8; 16], holder in "\\PC{0,50}", rates: [Option<NonZeroU64>; 2]) {
         use service::{Claim as CoreClaim, Ending as CoreEnding, Role as CoreRole};
         for role in [CoreRole::Source, CoreRole::Reader, CoreRole::Destination] {
             let run = RunId::from_bytes(run);
-            arrives::<Claim, _>(CoreClaim { role, run, holder: holder.clone() })?;
+            let origin = service::Origin::from_bytes(origin);
+            arrives::<Claim, _>(CoreClaim { role, run, origin, holder: holder.clone() })?;
         }
         for ending in [
             CoreEnding::Clean,

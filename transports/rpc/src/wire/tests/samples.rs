@@ -61,6 +61,7 @@ pub(super) fn claim() -> Claim {
     Claim {
         role: Role::Destination,
         run: RunId::from_bytes([0xaa; 16]),
+        origin: Origin::from_bytes([0xbb; 16]),
         holder: "cam, 12".to_owned(),
     }
 }

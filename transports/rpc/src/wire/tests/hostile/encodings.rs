@@ -32,7 +32,7 @@ fn claimed_lengths_are_not_believed(
 }
 
 #[rstest]
-#[case::unknown_ending("Ending", &[3])]
+#[case::unknown_ending("Ending", &[4])]
 #[case::unknown_block("Block", &[2, 0])]
 #[case::unknown_deletion("Batch<Delete>", &[1, 2, 1, b'a'])]
 #[case::neither_done_nor_failed("Batch<Each<Done>>", &[1, 2])]
