@@ -116,8 +116,17 @@ pub(super) fn stored_name(
     Ok(stored)
 }
 
-/// `name` with the case of its letters turned; `None` if that is `name` itself.
+/// `name` with the case of its letters turned; `None` if that is `name` itself. Of a name with letters
+/// of ASCII it is those alone: whatever takes two cases for one does so with them, while with others
+/// each file system has rules of its own.
 fn turn_case(name: &[u8]) -> Option<Vec<u8>> {
+    if name.iter().any(u8::is_ascii_alphabetic) {
+        let turn = |byte: &u8| match byte.is_ascii_lowercase() {
+            true => byte.to_ascii_uppercase(),
+            false => byte.to_ascii_lowercase(),
+        };
+        return Some(name.iter().map(turn).collect());
+    }
     let text = std::str::from_utf8(name).ok()?;
     let turn = |c: char| -> String {
         if c.is_lowercase() {
@@ -137,7 +146,9 @@ mod tests {
     #[test]
     fn case_is_turned() {
         assert_eq!(turn_case(b"aB1").unwrap(), b"Ab1");
-        assert_eq!(turn_case("é.TXT".as_bytes()).unwrap(), "É.txt".as_bytes());
+        assert_eq!(turn_case("éß.TXT".as_bytes()).unwrap(), "éß.txt".as_bytes());
+        assert_eq!(turn_case(b"a\xff").unwrap(), b"A\xff");
+        assert_eq!(turn_case("é".as_bytes()).unwrap(), "É".as_bytes());
         assert_eq!(turn_case(b"123"), None);
         assert_eq!(turn_case(b"\xff"), None);
     }

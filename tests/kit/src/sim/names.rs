@@ -11,12 +11,10 @@ use super::journal::{Change, Transaction};
 /// The longest name.
 const NAME_MAX: usize = 255;
 
-/// What a case-insensitive directory compares.
+/// What a case-insensitive directory compares. Letters beyond ASCII it takes as they are, as some file
+/// systems do.
 fn folded(name: &[u8]) -> Name {
-    match std::str::from_utf8(name) {
-        Ok(name) => name.to_lowercase().into_bytes(),
-        Err(_) => name.to_vec(),
-    }
+    name.to_ascii_lowercase()
 }
 
 /// Refuses what is no single component: a caller that relies on the kernel here would escape.

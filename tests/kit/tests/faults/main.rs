@@ -19,6 +19,7 @@ mod endings;
 mod failing;
 mod linked;
 mod mutants;
+mod names;
 mod patched;
 mod power;
 mod scenario;
