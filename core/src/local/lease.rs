@@ -14,6 +14,8 @@ use crate::service::{Claim, Ending, Origin, Role, RunId};
 
 /// How often a claim tries again when the lease file vanishes under it.
 const MAX_TRIES: usize = 16;
+/// What is said of a lease file that cannot be opened.
+const THEIRS: &str = "another user's move holds this directory, or has left its lease file there";
 /// How many bytes of a holder's name are kept.
 const MAX_HOLDER: usize = 200;
 
@@ -126,6 +128,10 @@ fn lock(root: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
                 created = false;
                 match root.open(name, Access::ReadWrite) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                    // A move that another user makes, or made: its lock cannot be looked at.
+                    Err(error) if ErrorKind::of_io(&error) == ErrorKind::Denied => {
+                        return Err(Error::io(THEIRS, error).with_kind(ErrorKind::Busy));
+                    }
                     other => other.doing("opening the lease")?,
                 }
             }

@@ -7,8 +7,9 @@ use realize_core::Service;
 use realize_core::engine::{Mode, MoveOptions, Stopped, move_files, verify_files};
 use realize_core::error::ErrorKind;
 use realize_core::service::{Claim, Ending, Origin, Role, RunId};
-use realize_test_kit::sim::SimFileSystem;
+use realize_test_kit::sim::{Call, Effect, SimFileSystem};
 use rstest::rstest;
+use rustix::io::Errno;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -57,6 +58,29 @@ async fn a_run_that_is_stopped_waits_for_no_claim() {
     assert_eq!(ended.unwrap().stopped, Some(Stopped::Cancelled));
     assert!(since.elapsed() < Duration::from_secs(60));
     assert_eq!(*endings.lock().unwrap(), [Ending::Interrupted]);
+}
+
+/// Whose lock cannot be looked at may hold it.
+#[tokio::test]
+async fn a_lease_file_that_cannot_be_opened_is_another_users() {
+    let fs = SimFileSystem::new().with_links(false);
+    fs.mkdir_all("/src");
+    fs.mkdir_all("/dst");
+    let lease = ".realize-source.lease";
+    fs.write(format!("/src/{lease}"), "somebody else");
+    let is_opened = move |call: &Call| call.name == "open" && call.subject == lease.as_bytes();
+    let denied = Effect::FailFromHere(Errno::ACCESS.raw_os_error());
+    fs.script().at(is_opened, 1, denied);
+    let (source, _) = services(&fs).unwrap();
+    let claim = Claim {
+        role: Role::Source,
+        run: RunId::random().unwrap(),
+        origin: Origin::default(),
+        holder: String::new(),
+    };
+    let error = source.claim(claim).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy, "{}", error.chain());
+    assert!(error.chain().contains("another user"), "{}", error.chain());
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
