@@ -136,6 +136,8 @@ fn wherever_a_bit_is_changed_no_wrong_content_arrives(#[case] way: Way) {
 fn a_move_that_is_interrupted_once_goes_on_by_itself(#[case] way: Way, #[case] flips: bool) {
     let seed = seed("single faults");
     let (machines, _daemon, proxy) = over_a_line();
+    // So that every session is as long as the one that is measured.
+    machines.also_on_cam("[transports.tcp]\nlanes = 1\nfar_lanes = 1\n");
     let [mover, daemon] = lengths(&machines, &proxy, way, seed);
     for (from, length) in [(From::Mover, mover), (From::Daemon, daemon)] {
         for part in 1..4 {

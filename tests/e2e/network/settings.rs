@@ -57,8 +57,9 @@ fn realize_config_comes_before_the_usual_place_and_the_flag_before_both() {
 
     let outcome = run(&["move", "--dry-run"]).with([".", "."]);
     assert_ne!(outcome.run().code(), 0);
-    let dry = run(&["check"]).run().expect(0);
-    assert!(dry.stdout_text().contains("named.toml"), "{dry}");
+    // Its source does not exist.
+    let check = run(&["check"]).run().expect(2);
+    assert!(check.stdout_text().contains("named.toml"), "{check}");
     let flag = run(&["move"]).globally(["--config".as_ref(), file.as_os_str()]);
     assert_moves(&machines, flag);
 }
