@@ -129,7 +129,7 @@ fn lock(root: &dyn Directory, name: &[u8]) -> Result<(Arc<dyn File>, bool)> {
                 match root.open(name, Access::ReadWrite) {
                     Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
                     // A move that another user makes, or made: its lock cannot be looked at.
-                    Err(error) if ErrorKind::of_io(&error) == ErrorKind::Denied => {
+                    Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
                         return Err(Error::io(THEIRS, error).with_kind(ErrorKind::Busy));
                     }
                     other => other.doing("opening the lease")?,
