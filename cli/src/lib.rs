@@ -88,15 +88,14 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit> {
-    if let Command::Completions(command) = &arguments.command {
-        // A shell that starts needs no configuration for it.
-        commands::completions(command.shell);
-        return Ok(());
-    }
     let environment: Environment = std::env::vars_os().collect();
     let file = arguments.config.clone().or_else(|| environment.file());
     let overrides = overrides(&arguments);
-    let mut config = Config::load(file.as_deref(), &environment, &overrides, transports)?;
+    let mut config = match &arguments.command {
+        // A shell that starts has no use for what is wrong with it.
+        Command::Completions(_) => Config::default(),
+        _ => Config::load(file.as_deref(), &environment, &overrides, transports)?,
+    };
     if let Command::Move(command) | Command::Copy(command) = &arguments.command {
         let both = command.throttle.is_some();
         let (up, down) = (&command.throttle_up, &command.throttle_down);

@@ -20,7 +20,6 @@ mod transfer;
 mod transports;
 mod verify;
 
-pub(crate) use completions::run as completions;
 pub(crate) use transfer::About;
 
 /// How long the end of what blocking threads have begun is waited for.
@@ -51,7 +50,7 @@ pub(crate) async fn run(
             Ok(())
         }
         Command::Completions(arguments) => {
-            completions(arguments.shell);
+            completions::run(arguments.shell);
             Ok(())
         }
     }
