@@ -67,6 +67,16 @@ impl Outcome {
             .collect()
     }
 
+    /// Holds it to an object that says that the file ended with `status` and had `content`.
+    #[track_caller]
+    pub(crate) fn has_ended(&self, path: &str, status: &str, content: &[u8]) {
+        let object = self.json_file(path);
+        assert_eq!(object["status"], status, "{self}");
+        assert_eq!(object["bytes"], content.len(), "{self}");
+        let hash = blake3::hash(content).to_hex();
+        assert_eq!(object["hash"], hash.as_str(), "{self}");
+    }
+
     /// The object for the file at `path`.
     #[track_caller]
     pub(crate) fn json_file(&self, path: &str) -> Value {
