@@ -10,7 +10,7 @@ use realize_core::service::{Claim, Ending, Origin, Role, RunId};
 use realize_test_kit::sim::{Call, Effect, SimFileSystem};
 use rstest::rstest;
 use rustix::io::Errno;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::altered::{Alteration, Altered};
@@ -49,13 +49,14 @@ async fn a_run_that_is_stopped_waits_for_no_claim() {
         Arc::new(()),
         cancel.clone(),
     );
+    let moving = timeout(Duration::from_secs(7200), moving);
     let stops = async {
         tokio::time::sleep(Duration::from_secs(3600)).await;
         cancel.cancel();
         Instant::now()
     };
     let (ended, since) = tokio::join!(moving, stops);
-    assert_eq!(ended.unwrap().stopped, Some(Stopped::Cancelled));
+    assert_eq!(ended.unwrap().unwrap().stopped, Some(Stopped::Cancelled));
     assert!(since.elapsed() < Duration::from_secs(60));
     assert_eq!(*endings.lock().unwrap(), [Ending::Interrupted]);
 }
