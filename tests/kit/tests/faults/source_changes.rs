@@ -4,6 +4,9 @@
 use std::sync::Arc;
 
 use realize_core::Service;
+use realize_core::error::ErrorKind;
+use realize_core::range::ByteRange;
+use realize_core::service::{Block, List, Read};
 use realize_test_kit::sim::script::Call;
 use realize_test_kit::sim::tree::NodeContent;
 use realize_test_kit::sim::{Crash, SimFileSystem};
@@ -163,4 +166,35 @@ fn a_file_held_by_a_writer_waits_for_the_next_run() {
         assert!(run(&fs).unwrap().is_clean());
         assert!(leaves(&fs, "/src").is_empty());
     }
+}
+
+/// A hole, too, is of the version that was listed, or it is not answered.
+#[tokio::test]
+async fn a_hole_of_a_file_that_became_shorter_is_none() {
+    let fs = SimFileSystem::new();
+    fs.mkdir_all("/src");
+    fs.mkdir_all("/dst");
+    fs.set_size("/src/f", 3 << 20);
+    fs.advance(std::time::Duration::from_secs(60));
+    let (source, _) = services(&fs).unwrap();
+    let files = List {
+        files: true,
+        ..List::default()
+    };
+    let entry = source.list(files).await.unwrap().entries.remove(0);
+    let read = Read {
+        path: entry.path,
+        version: entry.version,
+        range: ByteRange::new(0, 1 << 20).unwrap(),
+    };
+    let block = source.read(read.clone()).await.unwrap();
+    assert!(matches!(block, Block::Hole(_)), "{block:?}");
+    let shortened = fs.clone();
+    fs.script().on_call(
+        |call| call.name == "file.next_data",
+        1,
+        move || shortened.set_size("/src/f", 2 << 20),
+    );
+    let error = source.read(read).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Changed);
 }
