@@ -122,6 +122,8 @@ pub struct Connection {
     pub peer: PeerId,
     /// Where the other end is, for logs.
     pub address: String,
+    /// How long the way there and back took, where the transport saw that while it connected.
+    pub delay: Option<Duration>,
     /// The bytes.
     pub stream: Box<dyn Duplex>,
 }
@@ -132,7 +134,17 @@ impl Connection {
         Self {
             peer,
             address: address.to_string(),
+            delay: None,
             stream: Box::new(stream),
+        }
+    }
+
+    /// The same, with what the way there and back took.
+    #[must_use]
+    pub fn with_delay(self, delay: Duration) -> Self {
+        Self {
+            delay: Some(delay),
+            ..self
         }
     }
 

@@ -70,11 +70,14 @@ impl Findings {
     }
 
     async fn opened(&mut self, what: &str, opened: Result<Opened, Error>) {
-        match opened {
-            Ok(opened) => {
-                opened.close().await;
-                self.fine(what);
-            }
+        let welcomed = async {
+            let opened = opened?;
+            let welcomed = opened.welcomed().await;
+            opened.close().await;
+            welcomed
+        };
+        match welcomed.await {
+            Ok(()) => self.fine(what),
             Err(error) => self.failed(what, error),
         }
     }

@@ -80,6 +80,14 @@ impl Opened {
         })
     }
 
+    /// Waits until a peer has answered whether this machine may have it. Calls need not wait.
+    pub(crate) async fn welcomed(&self) -> Result<(), Error> {
+        match &self.client {
+            Some(client) => client.granted().await.map(|_| ()),
+            None => Ok(()),
+        }
+    }
+
     /// Closes a peer's connections in order. Nobody else may hold the service any more.
     pub(crate) async fn close(self) {
         let Self {

@@ -89,8 +89,6 @@ pub async fn move_files(
     let witnesses = witnesses.into();
     let _started = witnesses.metrics.as_ref().map(MoveMetrics::start_move);
     let id = RunId::random()?;
-    let window = source.window().max(destination.window());
-    let units = window.clamp(MIN_UNITS, MAX_UNITS);
     let run = Arc::new(Run {
         id,
         source,
@@ -100,8 +98,7 @@ pub async fn move_files(
         report: Mutex::default(),
         unfinished: AtomicBool::new(false),
         over: AtomicBool::new(false),
-        units,
-        blocks: Semaphore::new(units + BLOCKS_AHEAD),
+        blocks: Semaphore::new(0),
         shortcut: OnceLock::new(),
         stop: CancellationToken::new(),
     });
@@ -122,9 +119,7 @@ struct Run {
     unfinished: AtomicBool,
     /// Set when the ends are given back: what is still under way is cut.
     over: AtomicBool,
-    /// How many units of work are under way at once.
-    units: usize,
-    /// A permit for each block that is being read or sent.
+    /// A permit for each block that is being read or sent, once files are looked at.
     blocks: Semaphore,
     /// The shorter way between the two, if there is one, once both are claimed.
     shortcut: OnceLock<Arc<dyn Shortcut>>,
@@ -185,6 +180,13 @@ impl Run {
         self.source.block_size().min(self.destination.block_size())
     }
 
+    /// How many units of work are to be under way at once. How far the ends are is known once they are
+    /// claimed.
+    fn units(&self) -> usize {
+        let window = self.source.window().max(self.destination.window());
+        window.clamp(MIN_UNITS, MAX_UNITS)
+    }
+
     async fn all(self: &Arc<Self>) -> Result<()> {
         tokio::select! {
             biased;
@@ -197,6 +199,8 @@ impl Run {
     /// Lists the source and has every file dealt with: while work is under way, the pages that follow
     /// are listed and offered.
     async fn files(self: &Arc<Self>) -> Result<()> {
+        let at_once = self.units();
+        self.blocks.add_permits(at_once + BLOCKS_AHEAD);
         let planned = self.pages().map_ok(|items| self.plan_all(items));
         let mut planned = pin!(planned.try_buffered(PAGES_AHEAD));
         let mut listed = false;
@@ -204,7 +208,7 @@ impl Run {
         let mut ready = VecDeque::new();
         let mut tasks = JoinSet::new();
         loop {
-            while tasks.len() < self.units
+            while tasks.len() < at_once
                 && let Some(unit) = ready.pop_front()
             {
                 let run = Arc::clone(self);

@@ -92,16 +92,9 @@ impl Transport for ChannelTransport {
         // waits leaves nothing behind.
         let place = queue.reserve().await.map_err(|_| unreachable())?;
         let (near, far) = tokio::io::duplex(self.buffer);
-        place.send(Connection {
-            peer: self.identity.clone(),
-            address: address(endpoint),
-            stream: Box::new(far),
-        });
-        Ok(Connection {
-            peer: identity,
-            address: address(endpoint),
-            stream: Box::new(near),
-        })
+        let address = address(endpoint);
+        place.send(Connection::new(self.identity.clone(), &address, far));
+        Ok(Connection::new(identity, address, near))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {

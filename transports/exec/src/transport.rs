@@ -39,11 +39,8 @@ impl Transport for ExecTransport {
             ),
             source: Some(source),
         })?;
-        Ok(Connection {
-            peer: expected.clone(),
-            address: words.join(" "),
-            stream: Box::new(process),
-        })
+        let address = words.join(" ");
+        Ok(Connection::new(expected.clone(), address, process))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
@@ -59,11 +56,8 @@ impl Transport for ExecTransport {
 /// The connection of this process, which was started to serve `peer` on its standard input and
 /// output. Whoever takes it leaves both alone.
 pub fn stdio(peer: PeerId) -> Connection {
-    Connection {
-        peer,
-        address: "standard input and output".to_owned(),
-        stream: Box::new(tokio::io::join(tokio::io::stdin(), tokio::io::stdout())),
-    }
+    let stream = tokio::io::join(tokio::io::stdin(), tokio::io::stdout());
+    Connection::new(peer, "standard input and output", stream)
 }
 
 #[cfg(test)]

@@ -25,6 +25,8 @@ pub(crate) const VERSION: u16 = 1;
 const BANNER: usize = 120;
 /// How long they are waited for.
 const BANNER_TIME: Duration = Duration::from_millis(200);
+/// How long a client that was refused may take to hear it and to close.
+const PARTING: Duration = Duration::from_secs(2);
 /// The longest text of a hello, in bytes.
 const MAX_TEXT: usize = 256;
 /// How many texts a server says at most of what a peer may do.
@@ -120,23 +122,44 @@ pub(crate) fn program() -> String {
     concat!("realize ", env!("CARGO_PKG_VERSION")).to_owned()
 }
 
-/// Says hello as a client; answers what the server lets it have, and can do. Cancel safe as the
-/// stream is given up with it.
+/// Says hello as a client, and hears the answer: what the server lets it have, and can do. Cancel
+/// safe as the stream is given up with it.
 ///
 /// # Errors
-/// What the server gave as a reason; `Protocol` where no realize, or another version, is there;
-/// `Forbidden` where the transport says that the peer refused this machine; `Network`.
+/// As [`hear`].
 pub(crate) async fn greet(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     hello: &ClientHello,
 ) -> Result<Greeted> {
-    // A peer that refuses this machine may be gone before it could be written to: what it said
-    // before it went is the better reason.
-    let sent = send(stream, hello).await;
+    say(stream, hello).await?;
+    hear(stream, hello.features).await
+}
+
+/// Says hello as a client.
+///
+/// # Errors
+/// As [`hear`]: a peer that refuses this machine may be gone before it could be written to, and what
+/// it said before it went is the better reason.
+pub(crate) async fn say(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    hello: &ClientHello,
+) -> Result<()> {
+    let Err(unsaid) = send(stream, hello).await else {
+        return Ok(());
+    };
+    match hear(stream, hello.features).await {
+        Err(error) if error.kind() != ErrorKind::Network => Err(error),
+        _ => Err(network(&unsaid)),
+    }
+}
+
+/// Hears what a server answers a client that named `features`.
+///
+/// # Errors
+/// What the server gave as a reason; `Protocol` where no realize, or another version, is there;
+/// `Forbidden` where the transport says that the peer refused this machine; `Network`.
+pub(crate) async fn hear(stream: &mut (impl AsyncRead + Unpin), features: u64) -> Result<Greeted> {
     let answer: ServerHello = match receive(stream).await {
-        Err(error) if error.kind() == ErrorKind::Network => {
-            return Err(sent.err().map_or(error, |error| network(&error)));
-        }
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             return Err(error.with_kind(ErrorKind::Protocol));
         }
@@ -155,7 +178,7 @@ pub(crate) async fn greet(
     };
     Ok(Greeted {
         granted,
-        features: hello.features & answer.features,
+        features: features & answer.features,
     })
 }
 
@@ -175,8 +198,7 @@ pub(crate) async fn listen(
         }
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             let other = error.clone().with_kind(ErrorKind::Protocol);
-            // It closes whatever becomes of this.
-            let _ = answer(stream, FEATURES, Err(other.clone())).await;
+            refuse(stream, FEATURES, other.clone()).await;
             Err(other)
         }
         Err(error) => Err(error),
@@ -202,6 +224,22 @@ pub(crate) async fn answer(
         },
     };
     send(stream, &hello).await
+}
+
+/// Answers a client that there is no session for it, and why; the connection is to be closed then,
+/// whatever became of this.
+pub(crate) async fn refuse(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    features: u64,
+    why: Error,
+) {
+    let refusing = async {
+        answer(stream, features, Err(why)).await?;
+        stream.shutdown().await?;
+        // Closing while something of the client's is unread may take the answer from it.
+        tokio::io::copy(stream, &mut tokio::io::sink()).await
+    };
+    let _ = timeout(PARTING, refusing).await;
 }
 
 async fn send(stream: &mut (impl AsyncWrite + Unpin), hello: &impl Serialize) -> io::Result<()> {

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
+use futures::future::BoxFuture;
 use realize_core::buffers::Buffers;
 use realize_core::error::{Error, ErrorKind, Result};
 use realize_core::transport::Duplex;
@@ -38,6 +39,8 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// How long the end of what is written may take once the connection closes.
 const CLOSING: Duration = Duration::from_secs(5);
+/// How long the other end's last words are waited for where it takes no more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 /// How many frames wait to be written, of either kind.
 pub(crate) const OUTGOING: usize = 64;
 /// How many frames that were read wait to be looked at.
@@ -70,6 +73,11 @@ pub(crate) struct Sender {
     pub(crate) urgent: mpsc::Sender<Outgoing>,
     pub(crate) bulky: mpsc::Sender<Outgoing>,
 }
+
+/// Hears what comes before the first frame.
+pub(crate) type Preface = Box<
+    dyn for<'a> FnOnce(&'a mut (dyn AsyncRead + Send + Unpin)) -> BoxFuture<'a, Result<()>> + Send,
+>;
 
 /// What is known about a connection.
 #[derive(Debug)]
@@ -169,13 +177,14 @@ pub(crate) struct Link {
 impl Link {
     /// Starts the tasks on `stream`, which tell `state` what they see. Frames that come in take
     /// their share of `budget`. With a `compression` payloads are compressed, either way: both ends
-    /// must have agreed on it.
+    /// must have agreed on it. A `preface` is heard first; frames are sent meanwhile.
     pub(crate) fn start(
         stream: Box<dyn Duplex>,
         state: Arc<State>,
         budget: Option<Budget>,
         buffers: Buffers,
         compression: Option<Compression>,
+        preface: Option<Preface>,
     ) -> Self {
         let (read, write) = tokio::io::split(stream);
         let (urgent, next_urgent) = mpsc::channel(OUTGOING);
@@ -186,6 +195,7 @@ impl Link {
             budget,
             buffers,
             compression: compression.clone(),
+            preface,
             arrived,
         };
         let reading = Arc::clone(&state);
@@ -218,7 +228,13 @@ impl Link {
             };
             match ended {
                 Ok(()) => writing.end.cancel(),
-                Err(error) => writing.fail(network(&error)),
+                Err(error) => {
+                    // What the other end said before it went is the better reason.
+                    if error.kind() != io::ErrorKind::TimedOut {
+                        let _ = timeout(LAST_WORDS, writing.end.cancelled()).await;
+                    }
+                    writing.fail(network(&error));
+                }
             }
         });
         let sender = Sender { urgent, bulky };
@@ -236,6 +252,7 @@ struct Reader {
     budget: Option<Budget>,
     buffers: Buffers,
     compression: Option<Compression>,
+    preface: Option<Preface>,
     arrived: mpsc::Sender<Incoming>,
 }
 
@@ -243,6 +260,9 @@ impl Reader {
     async fn run(mut self, state: &State) -> Result<()> {
         let failed = |error: io::Error| network(&error);
         let may_be_compressed = self.compression.is_some();
+        if let Some(preface) = self.preface.take() {
+            preface(&mut self.stream).await?;
+        }
         loop {
             let lengths = Lengths::read(&mut self.stream, may_be_compressed).await;
             let Some(lengths) = lengths.map_err(failed)? else {

@@ -124,7 +124,7 @@ fn transport(lanes: usize) -> Arc<Counted> {
 
 async fn connect(transport: &Arc<Counted>, directory: &str) -> Result<Client> {
     let transport: Arc<dyn Transport> = Arc::clone(transport) as _;
-    Client::connect(Remote {
+    let client = Client::connect(Remote {
         name: "nas".to_owned(),
         peer: PeerId::local(),
         transport,
@@ -133,7 +133,9 @@ async fn connect(transport: &Arc<Counted>, directory: &str) -> Result<Client> {
         limits: Limits::default(),
         compress: false,
     })
-    .await
+    .await?;
+    client.granted().await?;
+    Ok(client)
 }
 
 fn local(root: &Path) -> Arc<dyn Service> {
@@ -200,7 +202,7 @@ async fn a_tree_goes_there_and_comes_back(#[case] lanes: usize) {
     let _server = serve(&transport, there.path()).await;
 
     let client = Arc::new(connect(&transport, "inbox").await.unwrap());
-    assert_eq!(client.grants(), ["list"]);
+    assert_eq!(client.granted().await.unwrap(), ["list"]);
     let report = moved(local(here.path()), client.clone()).await.unwrap();
     assert!(report.is_clean(), "{report:?}");
     assert_eq!(contents(there.path()), before);

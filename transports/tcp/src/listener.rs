@@ -169,8 +169,7 @@ impl Gate {
             }
             done = self.prove(socket, &address, deadline) => {
                 let (peer, tls) = done?;
-                let stream = Box::new(SecureStream::accepted(tls.into()));
-                Ok(Connection { peer, address, stream })
+                Ok(Connection::new(peer, address, SecureStream::accepted(tls.into())))
             }
         }
     }

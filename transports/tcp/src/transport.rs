@@ -14,7 +14,7 @@ use realize_tls::{
     ALPN, HostPort, Pending, PrivateKey, PublicKey, canonical, client_config, server_name,
 };
 use tokio::net::{TcpSocket, TcpStream};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use tracing::warn;
 
@@ -71,11 +71,18 @@ impl TcpTransport {
     }
 
     /// A socket to the first of `addresses` that answers.
-    async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<(TcpStream, String)> {
+    async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<Connected> {
         let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
         for address in addresses {
+            let asked = Instant::now();
             match self.connect_to(*address).await {
-                Ok(socket) => return Ok((socket, canonical(*address).to_string())),
+                Ok(socket) => {
+                    return Ok(Connected {
+                        socket,
+                        address: canonical(*address).to_string(),
+                        delay: asked.elapsed(),
+                    });
+                }
                 // Whoever dialled one address knows which it was.
                 Err(error) if addresses.len() == 1 => last = error,
                 Err(error) => last = at(address, error),
@@ -130,6 +137,16 @@ impl TcpTransport {
     }
 }
 
+/// A socket that is connected.
+#[derive(Debug)]
+struct Connected {
+    socket: TcpStream,
+    /// With whom.
+    address: String,
+    /// How long the other system took to answer, and no program of it.
+    delay: Duration,
+}
+
 /// A socket that can connect to `address`, or listen there, under `congestion`. Connections that it
 /// accepts are under it too.
 pub(crate) fn new_socket(address: SocketAddr, congestion: &Congestion) -> io::Result<TcpSocket> {
@@ -169,13 +186,13 @@ impl Transport for TcpTransport {
         };
         let addresses = place.resolve(self.timeouts.resolve).await;
         let addresses = addresses.map_err(unreachable)?;
-        let (socket, address) = self.connect(&addresses).await.map_err(unreachable)?;
-        let stream = self.secure(endpoint, socket, &address, &key).await?;
-        Ok(Connection {
-            peer: expected.clone(),
+        let Connected {
+            socket,
             address,
-            stream: Box::new(stream),
-        })
+            delay,
+        } = self.connect(&addresses).await.map_err(unreachable)?;
+        let stream = self.secure(endpoint, socket, &address, &key).await?;
+        Ok(Connection::new(expected.clone(), address, stream).with_delay(delay))
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>, TransportError> {
@@ -223,8 +240,8 @@ mod tests {
         let transport = transport(TcpOptions::default(), Duration::from_secs(60));
         let (_listener, alive) = listening().await;
         let addresses = [deserted().await, alive, deserted().await];
-        let (_, reached) = transport.connect(&addresses).await.unwrap();
-        assert_eq!(reached, alive.to_string());
+        let connected = transport.connect(&addresses).await.unwrap();
+        assert_eq!(connected.address, alive.to_string());
     }
 
     #[tokio::test]
@@ -267,7 +284,7 @@ mod tests {
             ..TcpOptions::default()
         };
         let transport = transport(options, Duration::from_secs(60));
-        let (socket, _) = transport.connect(&[address]).await.unwrap();
+        let socket = transport.connect(&[address]).await.unwrap().socket;
         assert!(socket.nodelay().unwrap());
         let name = rustix::net::sockopt::tcp_congestion(&socket).unwrap();
         assert_eq!(name, "reno");

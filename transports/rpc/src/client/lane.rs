@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::compression::Compression;
-use crate::link::{Link, OUTGOING, State};
+use crate::link::{Link, OUTGOING, Preface, State};
 use crate::protocol::RealizeServiceClient;
 use crate::queues::{ClientQueues, MAX_CALLS};
 
@@ -39,14 +39,17 @@ pub(super) enum Called<T> {
 
 impl Lane {
     /// Speaks over `stream`, on which hello has been said, and a `compression` agreed on if there is
-    /// one. The task ends when the connection does.
+    /// one; an `answer` to hello that is not there yet is heard first. The task ends when the
+    /// connection does.
     pub(super) fn start(
         stream: Box<dyn Duplex>,
         buffers: Buffers,
         compression: Option<Compression>,
+        answer: Option<Preface>,
     ) -> (Self, JoinHandle<()>) {
         let state = Arc::new(State::default());
-        let link = Link::start(stream, Arc::clone(&state), None, buffers, compression);
+        let reporting = Arc::clone(&state);
+        let link = Link::start(stream, reporting, None, buffers, compression, answer);
         let queues = ClientQueues::new(link.sender, link.incoming, Arc::clone(&state));
         let mut config = tarpc::client::Config::default();
         config.max_in_flight_requests = CALLS;

@@ -6,14 +6,19 @@ use std::time::Duration;
 
 use realize_core::buffers::Buffers;
 use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::transport::Duplex;
+use tokio::sync::{Notify, SetOnce};
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::greeting::{greet, unasked, within_time};
+use super::greeting::{self, CONNECTING, session_hello, too_slow, unasked, within_time};
 use super::lane::Lane;
+use super::service::MAX_WINDOW;
 use super::{Kind, Remote};
 use crate::compression::Compression;
-use crate::hello::{self, Granted, SessionId};
+use crate::hello::{self, Granted, Greeted, SessionId};
+use crate::link::Preface;
 
 /// How many lanes there are at most.
 pub(crate) const MAX_LANES: usize = 16;
@@ -29,8 +34,10 @@ pub(super) const REDIAL: (Duration, Duration) = (Duration::from_secs(1), Duratio
 pub(super) struct Lanes {
     pub(super) remote: Remote,
     session: SessionId,
-    /// How long the first lane's hello was answered in: how far the peer is.
+    /// How far the peer is: what the way there and back took.
     delay: OnceLock<Duration>,
+    /// What the peer lets this machine do, once it has said so.
+    grants: SetOnce<Vec<String>>,
     buffers: Buffers,
     compression: Compression,
     pub(super) alive: RwLock<Vec<Arc<Lane>>>,
@@ -39,6 +46,10 @@ pub(super) struct Lanes {
     pub(super) tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Set when further lanes are being made.
     widened: Mutex<bool>,
+    /// Cancelled when the first try to make them has ended.
+    settled: CancellationToken,
+    /// Told when a lane has been added, or has less to do.
+    roomier: Notify,
     /// Cancelled when the client is gone.
     closing: CancellationToken,
 }
@@ -55,12 +66,15 @@ impl Lanes {
             remote,
             session,
             delay: OnceLock::new(),
+            grants: SetOnce::new(),
             compression: Compression::new(buffers.clone()),
             buffers,
             alive: RwLock::default(),
             over: Mutex::default(),
             tasks: Mutex::default(),
             widened: Mutex::default(),
+            settled: CancellationToken::new(),
+            roomier: Notify::new(),
             closing: CancellationToken::new(),
         })
     }
@@ -81,33 +95,116 @@ impl Lanes {
         self.closing.cancel();
     }
 
-    /// Makes a lane; answers what the peer grants, and whether payloads are compressed on it.
-    pub(super) async fn dial(self: &Arc<Self>, first: bool) -> Result<(Vec<String>, bool)> {
-        let directory = &self.remote.directory;
-        let greeted = greet(&self.remote, self.session, first, directory, None);
-        let (connection, greeted, delay) = within_time(&self.remote, greeted).await?;
-        self.delay.get_or_init(|| delay);
-        let Granted::Rights(grants) = greeted.granted else {
-            return Err(unasked());
+    /// Makes the first lane, and asks for the session; answers whether payloads are compressed. Where
+    /// that is wanted the peer's answer is waited for, as both must have agreed on it before the first
+    /// frame. Otherwise calls go out behind the question, and the answer is [awaited](Self::welcomed)
+    /// meanwhile.
+    pub(super) async fn open(self: &Arc<Self>) -> Result<bool> {
+        let begun = Instant::now();
+        let opening = async {
+            let mut connection = greeting::dial(&self.remote).await?;
+            if let Some(delay) = connection.delay {
+                self.delay.get_or_init(|| delay);
+            }
+            let hello = session_hello(&self.remote, self.session, true);
+            let asked = Instant::now();
+            hello::say(&mut connection.stream, &hello).await?;
+            if !self.remote.compress {
+                let answer = Self::hear_answer(Arc::downgrade(self), asked, begun + CONNECTING);
+                self.start(true, connection.stream, None, Some(answer))?;
+                return Ok(false);
+            }
+            let greeted = hello::hear(&mut connection.stream, hello.features).await?;
+            let compresses = greeted.features & hello::ZSTD != 0;
+            self.welcome(greeted, asked.elapsed())?;
+            let compression = compresses.then(|| self.compression.clone());
+            self.start(true, connection.stream, compression, None)?;
+            Ok(compresses)
         };
-        let compresses = greeted.features & hello::ZSTD != 0;
+        within_time(&self.remote, opening).await
+    }
+
+    /// Makes a further lane.
+    async fn widen_by_one(&self) -> Result<()> {
+        let widening = async {
+            let mut connection = greeting::dial(&self.remote).await?;
+            // Before, the peer may know of no session.
+            self.welcomed().await?;
+            let hello = session_hello(&self.remote, self.session, false);
+            let greeted = hello::greet(&mut connection.stream, &hello).await?;
+            let compresses = greeted.features & hello::ZSTD != 0;
+            let compression = compresses.then(|| self.compression.clone());
+            Ok((connection.stream, compression))
+        };
+        let (stream, compression) = within_time(&self.remote, widening).await?;
+        self.start(false, stream, compression, None)
+    }
+
+    /// Speaks over the first lane, or another one.
+    fn start(
+        &self,
+        first: bool,
+        stream: Box<dyn Duplex>,
+        compression: Option<Compression>,
+        answer: Option<Preface>,
+    ) -> Result<()> {
         let mut alive = self.alive.write().unwrap_or_else(PoisonError::into_inner);
         // The end of the last lane was the end of the client.
         if !first && !alive.iter().any(|lane| lane.is_alive()) {
-            return Err(Error::new(ErrorKind::Network, "the connection is closed"));
+            return Err(closed());
         }
-        let compression = compresses.then(|| self.compression.clone());
-        let (lane, task) = Lane::start(connection.stream, self.buffers.clone(), compression);
+        let (lane, task) = Lane::start(stream, self.buffers.clone(), compression, answer);
         alive.push(Arc::new(lane));
         drop(alive);
+        self.roomier.notify_waiters();
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.retain(|task| !task.is_finished());
         tasks.push(task);
-        Ok((grants, compresses))
+        Ok(())
     }
 
-    /// The same error, with the peer's name.
+    /// Hears the answer to a hello of `asked`, until `deadline`.
+    fn hear_answer(lanes: Weak<Self>, asked: Instant, deadline: Instant) -> Preface {
+        Box::new(move |stream| {
+            let hearing = async move {
+                let mut stream = stream;
+                let heard = timeout_at(deadline, hello::hear(&mut stream, 0)).await;
+                let greeted = heard.unwrap_or_else(|_| Err(too_slow()))?;
+                match lanes.upgrade() {
+                    Some(lanes) => lanes.welcome(greeted, asked.elapsed()),
+                    None => Err(closed()),
+                }
+            };
+            Box::pin(hearing)
+        })
+    }
+
+    /// Notes what the peer grants, and how far it is if that is not known yet.
+    fn welcome(&self, greeted: Greeted, delay: Duration) -> Result<()> {
+        let Granted::Rights(rights) = greeted.granted else {
+            return Err(unasked());
+        };
+        self.delay.get_or_init(|| delay);
+        let _ = self.grants.set(rights);
+        Ok(())
+    }
+
+    /// What the peer lets this machine do, once it has answered the first hello.
+    pub(super) async fn welcomed(&self) -> Result<&[String]> {
+        // One that ends leaves its reason, and no further one comes before the answer.
+        let first = self.choose(Kind::Urgent)?;
+        tokio::select! {
+            biased;
+            grants = self.grants.wait() => Ok(grants),
+            () = first.ended() => Err(self.named(first.reason())),
+        }
+    }
+
+    /// The same error, with the peer's name, and where it is until it has answered.
     pub(super) fn named(&self, error: Error) -> Error {
+        if self.grants.get().is_none() {
+            return self.remote.named(error);
+        }
         let doing = format!("{}: {}", self.remote.name, error.doing());
         error.with_doing(doing)
     }
@@ -128,12 +225,32 @@ impl Lanes {
         // The last one has ended: nothing of this client works any more.
         let reason = alive.first().map(|lane| lane.reason());
         let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        let error = over.get_or_insert_with(|| {
-            let closed = || Error::new(ErrorKind::Network, "the connection is closed");
-            self.named(reason.unwrap_or_else(closed))
-        });
+        let error = over.get_or_insert_with(|| self.named(reason.unwrap_or_else(closed)));
         self.closing.cancel();
         Err(error.clone())
+    }
+
+    /// The lane for a bulky call. While further lanes are being made for the first time, those that are
+    /// there get no more than their share of what is to be on its way: what waits goes on the others.
+    pub(super) async fn choose_bulky(self: &Arc<Self>) -> Result<Arc<Lane>> {
+        self.widen();
+        loop {
+            let roomier = self.roomier.notified();
+            let lane = self.choose(Kind::Bulky)?;
+            let share = MAX_WINDOW.div_ceil(self.wanted().get());
+            if lane.load() < share || self.settled.is_cancelled() {
+                return Ok(lane);
+            }
+            tokio::select! {
+                () = roomier => {}
+                () = self.settled.cancelled() => {}
+            }
+        }
+    }
+
+    /// That a bulky call has ended.
+    pub(super) fn is_roomier(&self) {
+        self.roomier.notify_waiters();
     }
 
     /// Forgets a lane that has ended, unless it is the last one, whose reason is kept.
@@ -144,7 +261,7 @@ impl Lanes {
         }
     }
 
-    /// How far the peer is, once a lane has been made.
+    /// How far the peer is, once that is known.
     pub(super) fn delay(&self) -> Option<Duration> {
         self.delay.get().copied()
     }
@@ -158,22 +275,27 @@ impl Lanes {
     /// Sees to it that there are as many lanes as are wanted.
     pub(super) fn widen(self: &Arc<Self>) {
         let mut widened = self.widened.lock().unwrap_or_else(PoisonError::into_inner);
-        if *widened || self.wanted() == NonZeroUsize::MIN {
+        if std::mem::replace(&mut *widened, true) {
             return;
         }
-        *widened = true;
         let (lanes, closing) = (Arc::downgrade(self), self.closing.clone());
+        let settled = self.settled.clone().drop_guard();
         tokio::spawn(async move {
             tokio::select! {
                 () = closing.cancelled() => {}
-                () = tend(lanes) => {}
+                () = tend(lanes, settled) => {}
             }
         });
     }
 }
 
-/// Makes lanes until there are as many as wanted, and again when one has ended; ends when all have.
-async fn tend(lanes: Weak<Lanes>) {
+/// Makes lanes until there are as many as wanted, and again when one has ended; ends when all have, or
+/// one is enough. `settled` is dropped after the first try.
+async fn tend(lanes: Weak<Lanes>, settled: DropGuard) {
+    if !are_wanted(&lanes).await {
+        return;
+    }
+    let mut settled = Some(settled);
     let mut pause = REDIAL.0;
     loop {
         let Some(lanes) = lanes.upgrade() else { return };
@@ -198,8 +320,9 @@ async fn tend(lanes: Weak<Lanes>) {
             false => 1,
         };
         drop(alive);
-        let dials = (0..missing).map(|_| lanes.dial(false));
+        let dials = (0..missing).map(|_| lanes.widen_by_one());
         let failed = futures::future::join_all(dials).await.into_iter();
+        settled.take();
         match failed.filter_map(Result::err).next() {
             None => pause = REDIAL.0,
             Some(error) => {
@@ -210,4 +333,17 @@ async fn tend(lanes: Weak<Lanes>) {
             }
         }
     }
+}
+
+/// Whether more than one lane is wanted, once it is known how far the peer is.
+async fn are_wanted(lanes: &Weak<Lanes>) -> bool {
+    let Some(lanes) = lanes.upgrade() else {
+        return false;
+    };
+    let known = lanes.delay().is_some() || lanes.welcomed().await.is_ok();
+    known && lanes.wanted() > NonZeroUsize::MIN
+}
+
+fn closed() -> Error {
+    Error::new(ErrorKind::Network, "the connection is closed")
 }

@@ -15,7 +15,7 @@ use realize_core::transport::{Endpoint, PeerId, Transport};
 use tarpc::client::RpcError;
 use tokio::time::timeout;
 
-use crate::hello::{Granted, SessionId};
+use crate::hello::Granted;
 use crate::limits::{InForce, LimitChange, Limits};
 use crate::protocol::RealizeServiceClient;
 use crate::wire::Violation;
@@ -25,7 +25,7 @@ mod lane;
 mod lanes;
 mod service;
 
-use greeting::{greet, unasked, within_time};
+use greeting::unasked;
 use lane::Called;
 use lanes::Lanes;
 
@@ -69,26 +69,26 @@ enum Kind {
 #[derive(Debug)]
 pub struct Client {
     lanes: Arc<Lanes>,
-    grants: Vec<String>,
     compresses: bool,
     /// How fast the peer sends at most, as it answered last, in bytes per second; 0 is no limit.
     peer_rate: AtomicU64,
 }
 
 impl Client {
-    /// Connects, and opens a session. Cancel safe.
+    /// Connects, and asks for a session. The answer is not waited for, unless content is to be
+    /// compressed: the first calls go with the question, and what is wrong they say.
+    /// [`granted`](Self::granted) waits for it. Cancel safe.
     ///
     /// # Errors
-    /// `Network` or `Timeout` if the peer cannot be reached, which may be otherwise later;
-    /// `Forbidden` if somebody else is there, or the peer refuses this machine or knows no such
-    /// directory for it; `Invalid` for an address that is none; `Protocol` if no realize, or
-    /// another version, is there.
+    /// Of this, or of the first calls: `Network` or `Timeout` if the peer cannot be reached, which
+    /// may be otherwise later; `Forbidden` if somebody else is there, or the peer refuses this machine
+    /// or knows no such directory for it; `Invalid` for an address that is none; `Protocol` if no
+    /// realize, or another version, is there.
     pub async fn connect(remote: Remote) -> Result<Self> {
         let lanes = Arc::new(Lanes::new(remote)?);
-        let (grants, compresses) = lanes.dial(true).await?;
+        let compresses = lanes.open().await?;
         Ok(Self {
             lanes,
-            grants,
             compresses,
             peer_rate: AtomicU64::new(0),
         })
@@ -120,16 +120,16 @@ impl Client {
     }
 
     async fn ask_for(remote: &Remote, limits: Option<LimitChange>) -> Result<Granted> {
-        let asking = async {
-            let (_, greeted, _) = greet(remote, SessionId::default(), true, "", limits).await?;
-            Ok(greeted.granted)
-        };
-        within_time(remote, asking).await
+        Ok(greeting::ask(remote, limits).await?.granted)
     }
 
-    /// What the peer lets this machine do in the directory, in its words: `list`, `read`, ...
-    pub fn grants(&self) -> &[String] {
-        &self.grants
+    /// What the peer lets this machine do in the directory, in its words: `list`, `read`, ... It is
+    /// waited for. Cancel safe.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn granted(&self) -> Result<&[String]> {
+        self.lanes.welcomed().await
     }
 
     /// Whether content is compressed on its way: it is where that was wanted and the peer can.
@@ -159,14 +159,17 @@ impl Client {
         Result<T>: TryFrom<A, Error = Violation>,
     {
         let request = W::from(request);
-        if kind == Kind::Bulky {
-            self.lanes.widen();
-        }
         let mut losses = 0;
         loop {
-            let lane = self.lanes.choose(kind)?;
+            let lane = match kind {
+                Kind::Urgent => self.lanes.choose(kind)?,
+                Kind::Bulky => self.lanes.choose_bulky().await?,
+            };
             let called = |rpc| call(rpc, request.clone());
             let called = lane.call(patience, called).await;
+            if kind == Kind::Bulky {
+                self.lanes.is_roomier();
+            }
             match called.map_err(|error| self.lanes.named(error))? {
                 Called::Answered(answer) => return self.received(answer),
                 Called::Lost => self.lanes.lose(&lane),

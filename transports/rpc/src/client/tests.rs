@@ -9,7 +9,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::Instant;
 
-use super::greeting::CONNECTING;
 use super::lane::CALLS;
 use super::*;
 use crate::hello;
@@ -21,6 +20,7 @@ use crate::tests::doubles::{
 };
 
 mod compressed;
+mod greeting;
 mod hostile;
 mod lanes;
 
@@ -210,32 +210,6 @@ async fn an_answer_that_fits_no_frame_is_an_error_of_its_call_alone() {
     );
     assert!(both.client.list(list("a")).await.is_ok());
     assert_eq!(both.wire.dials(), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_server_that_says_nothing_is_not_waited_for() {
-    let (wire, mut dialled) = Wire::new(1, BUFFER);
-    let since = Instant::now();
-    let (connected, _far) = tokio::join!(Client::connect(wire.remote()), dialled.recv());
-    let error = connected.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    assert_eq!(error.doing(), "nas (there): no connection within 20 s");
-    assert!(since.elapsed() < CONNECTING + Duration::from_secs(1));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_peer_that_cannot_be_reached_is_named() {
-    let (wire, _dialled) = Wire::new(1, BUFFER);
-    wire.refuses.store(true, Ordering::Relaxed);
-    let error = Client::connect(wire.remote()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Network);
-    assert!(
-        error
-            .chain()
-            .starts_with("nas (there): connecting: there: cannot be reached")
-    );
-    let error = Client::ask(&wire.remote()).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Network);
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,6 +28,7 @@ fn ends_with(buffer: usize, budget: Option<Budget>, compression: Option<Compress
         budget,
         buffers,
         compression,
+        None,
     );
     Ends { link, state, far }
 }
@@ -143,6 +144,34 @@ async fn an_end_that_takes_nothing_is_taken_for_gone() {
     assert_eq!(error.kind(), ErrorKind::Timeout);
     let what = "the connection: the other end has taken nothing for 30 s";
     assert_eq!(error.chain(), what);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_end_said_before_it_took_no_more_is_the_reason() {
+    let (near_read, mut says) = duplex(1024);
+    let (near_write, takes) = duplex(1024);
+    let state = Arc::new(State::default());
+    let refused = || Error::new(ErrorKind::Forbidden, "what the preface said");
+    let preface: Preface = Box::new(move |stream| {
+        Box::pin(async move {
+            let _ = stream.read_u8().await;
+            Err(refused())
+        })
+    });
+    let link = Link::start(
+        Box::new(tokio::io::join(near_read, near_write)),
+        Arc::clone(&state),
+        None,
+        Buffers::default(),
+        None,
+        Some(preface),
+    );
+    drop(takes);
+    let sent = outgoing(frame(b"x", 10));
+    link.sender.bulky.send(sent).await.unwrap();
+    tokio::time::sleep(LAST_WORDS / 2).await;
+    says.write_all(&[0]).await.unwrap();
+    assert_eq!(ended(&state).await.kind(), ErrorKind::Forbidden);
 }
 
 #[tokio::test(start_paused = true)]

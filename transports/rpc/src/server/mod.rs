@@ -154,12 +154,15 @@ impl Server {
             self.sessions
                 .join(peer, hello.session, &hello.directory, state)
         };
-        let outcome = match &entered {
-            Ok(entered) => Ok(Granted::Rights(entered.session.grants.clone())),
-            Err(error) => Err(error.clone()),
+        let entered = match entered {
+            Ok(entered) => entered,
+            Err(error) => {
+                hello::refuse(stream, hello::FEATURES, error.clone()).await;
+                return Err(error);
+            }
         };
-        let sent = hello::answer(stream, hello::FEATURES, outcome).await;
-        let entered = entered?;
+        let rights = Ok(Granted::Rights(entered.session.grants.clone()));
+        let sent = hello::answer(stream, hello::FEATURES, rights).await;
         sent.map_err(|error| hello::network(&error))?;
         let compresses = agreed & hello::ZSTD != 0;
         Ok(Some((
@@ -204,6 +207,7 @@ impl Server {
             Some(requests),
             buffers,
             compression,
+            None,
         );
         let queues = ServerQueues::new(link.sender, link.incoming, Arc::clone(state), answers);
         let config = tarpc::server::Config {

@@ -86,6 +86,27 @@ async fn a_client_is_told_why_there_is_no_session() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_is_refused_is_heard_out() {
+    let (server, _doubles) = server();
+    let (mut raw, serving) = Raw::dial(&server, PEER, 1024);
+    let hello = ClientHello {
+        session: doubles::id(1),
+        first: true,
+        features: 0,
+        program: String::new(),
+        directory: "none".to_owned(),
+        limits: None,
+    };
+    hello::say(&mut raw.stream, &hello).await.unwrap();
+    // More than the connection holds: it is read, and the answer is not cut off by it.
+    raw.stream.write_all(&[0; 4096]).await.unwrap();
+    let error = hello::hear(&mut raw.stream, 0).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Forbidden);
+    // Not for ever.
+    assert_eq!(end(serving).await.unwrap_err().kind(), ErrorKind::Forbidden);
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_only_asks_is_answered_and_opens_nothing() {
     let (server, doubles) = server();
     let (mut raw, serving) = Raw::dial(&server, PEER, 1024);

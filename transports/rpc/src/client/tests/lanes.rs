@@ -7,6 +7,8 @@ use crate::client::lanes::REDIAL;
 use crate::client::service::MAX_WINDOW;
 
 const HOUR: Duration = Duration::from_secs(3600);
+/// Long enough for what needs no pause, and shorter than the silence that ends a connection.
+const SETTLING: Duration = Duration::from_secs(1);
 /// Long enough for whatever is to be dialled.
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -54,31 +56,6 @@ async fn there_are_as_many_lanes_as_the_transport_says_within_a_bound(
     assert_eq!(both.doubles.opened.load(Ordering::Relaxed), 1);
 }
 
-#[rstest]
-#[case::near(Duration::ZERO, 7)]
-#[case::almost_far(FAR - Duration::from_millis(1), 7)]
-#[case::far(FAR, MAX_WINDOW)]
-#[tokio::test(start_paused = true)]
-async fn more_is_on_its_way_to_a_peer_that_is_far(
-    #[case] delay: Duration,
-    #[case] expected: usize,
-) {
-    let (wire, mut dialled) = Wire::new(3, BUFFER);
-    let connecting = Client::connect(wire.remote());
-    let answering = async {
-        let mut far = dialled.recv().await.unwrap();
-        hello::listen(&mut far).await.unwrap();
-        tokio::time::sleep(delay).await;
-        let rights = Ok(hello::Granted::Rights(Vec::new()));
-        hello::answer(&mut far, hello::FEATURES, rights)
-            .await
-            .unwrap();
-        far
-    };
-    let (client, _far) = tokio::join!(connecting, answering);
-    assert_eq!(client.unwrap().window(), expected);
-}
-
 #[tokio::test(start_paused = true)]
 async fn bulky_calls_are_spread_over_the_lanes() {
     let both = both(4).await;
@@ -91,6 +68,38 @@ async fn bulky_calls_are_spread_over_the_lanes() {
     assert_eq!(both.doubles.seen.now().at_once, 4 * CALLS);
     both.doubles.go.send_replace(true);
     assert!(calls.await.iter().all(Result::is_ok));
+}
+
+#[rstest]
+#[case::they_come(true)]
+#[case::they_do_not_come(false)]
+#[tokio::test(start_paused = true)]
+async fn while_others_are_made_a_lane_gets_no_more_than_its_share(#[case] they_come: bool) {
+    let (wire, mut dialled) = Wire::at(FAR, 4, BUFFER);
+    let client = Client::connect(wire.remote()).await.unwrap();
+    let _first = welcome(&mut dialled).await;
+    let loads = || -> Vec<usize> {
+        let alive = client.lanes.alive.read().unwrap();
+        alive.iter().map(|lane| lane.load()).collect()
+    };
+    let reads = (0..MAX_WINDOW).map(|_| client.read(read_of("a", 1)));
+    let reads = futures::future::join_all(reads);
+    tokio::pin!(reads);
+    assert!(timeout(SETTLING, &mut reads).await.is_err());
+    assert_eq!(loads(), [MAX_WINDOW / 4]);
+    if they_come {
+        let mut others = Vec::new();
+        for _ in 0..3 {
+            others.push(welcome(&mut dialled).await);
+        }
+        assert!(timeout(SETTLING, &mut reads).await.is_err());
+        assert_eq!(loads(), [MAX_WINDOW / 4; 4]);
+    } else {
+        dialled.close();
+        while dialled.try_recv().is_ok() {}
+        assert!(timeout(SETTLING, &mut reads).await.is_err());
+        assert_eq!(loads(), [MAX_WINDOW]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,11 +20,7 @@ pub(crate) fn id(session: u8) -> SessionId {
 
 /// A connection from `peer`.
 pub(crate) fn connection(peer: &str, stream: DuplexStream) -> Connection {
-    Connection {
-        peer: PeerId::new(peer).unwrap(),
-        address: "a test".to_owned(),
-        stream: Box::new(stream),
-    }
+    Connection::new(PeerId::new(peer).unwrap(), "a test", stream)
 }
 
 /// The frame of a call.

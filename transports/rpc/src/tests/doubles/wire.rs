@@ -23,6 +23,8 @@ use crate::server::Server;
 pub(crate) struct Wire {
     lanes: usize,
     buffer: usize,
+    /// How far the other end is, where it says.
+    delay: Option<Duration>,
     /// How often it was dialled.
     pub(crate) dials: AtomicUsize,
     /// Whether nobody is there.
@@ -37,10 +39,28 @@ impl Wire {
         lanes: usize,
         buffer: usize,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<DuplexStream>) {
+        Self::made(None, lanes, buffer)
+    }
+
+    /// The same, that says how far the other ends are.
+    pub(crate) fn at(
+        delay: Duration,
+        lanes: usize,
+        buffer: usize,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<DuplexStream>) {
+        Self::made(Some(delay), lanes, buffer)
+    }
+
+    fn made(
+        delay: Option<Duration>,
+        lanes: usize,
+        buffer: usize,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<DuplexStream>) {
         let (far, dialled) = mpsc::unbounded_channel();
         let wire = Self {
             lanes,
             buffer,
+            delay,
             dials: AtomicUsize::new(0),
             refuses: AtomicBool::new(false),
             far,
@@ -100,9 +120,8 @@ impl Transport for Wire {
             });
         }
         Ok(Connection {
-            peer: peer.clone(),
-            address: "a test".to_owned(),
-            stream: Box::new(near),
+            delay: self.delay,
+            ..Connection::new(peer.clone(), "a test", near)
         })
     }
 
