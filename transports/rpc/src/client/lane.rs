@@ -11,6 +11,7 @@ use tarpc::client::RpcError;
 use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::compression::Compression;
 use crate::link::{Link, OUTGOING, Preface, State};
@@ -25,6 +26,8 @@ pub(super) const CALLS: usize = MAX_CALLS / 2;
 pub(super) struct Lane {
     rpc: RealizeServiceClient,
     state: Arc<State>,
+    /// Cancelled when nothing is sent and nothing answered any more.
+    dispatched: CancellationToken,
     calls: Semaphore,
     under_way: AtomicUsize,
 }
@@ -57,14 +60,18 @@ impl Lane {
         let client = RealizeServiceClient::new(config, queues);
         let dispatch = client.dispatch;
         let writer = link.writer;
+        let dispatched = CancellationToken::new();
+        let dispatching = dispatched.clone().drop_guard();
         let task = tokio::spawn(async move {
             // Why it ended, the link knows.
             let _ = dispatch.await;
+            drop(dispatching);
             let _ = writer.await;
         });
         let lane = Self {
             rpc: client.client,
             state,
+            dispatched,
             calls: Semaphore::new(CALLS),
             under_way: AtomicUsize::new(0),
         };
@@ -113,6 +120,9 @@ impl Lane {
             // An answer that is there counts, however long nobody looked for it.
             biased;
             answer = call(self.rpc.clone()) => answer,
+            // One made at that very moment may be in a queue that nobody looks at any more, and whose
+            // end it does not see.
+            () = self.dispatched.cancelled() => return Ok(Called::Lost),
             () = self.stalled(patience) => {
                 let what = format!("no answer, and nothing sent, for {} s", patience.as_secs());
                 return Err(Error::new(ErrorKind::Timeout, what));

@@ -7,6 +7,9 @@ use crate::client::greeting::CONNECTING;
 use crate::client::service::MAX_WINDOW;
 use crate::hello::Granted;
 
+/// In real time: far longer than what is here may take, and shorter than the patience for a call.
+const PROMPT: Duration = Duration::from_secs(60);
+
 #[tokio::test(start_paused = true)]
 async fn calls_go_out_before_hello_is_answered() {
     let doubles = Doubles::new();
@@ -132,4 +135,23 @@ async fn a_transport_that_has_seen_how_far_the_peer_is_is_believed() {
     let hello = timeout(LONG, greeting).await.unwrap().unwrap();
     assert!(!hello.first);
     assert_eq!(wire.dials(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_made_just_as_the_connection_ends_end_too() {
+    for _ in 0..5_000 {
+        let (wire, mut dialled) = Wire::new(1, BUFFER);
+        let client = Arc::new(Client::connect(wire.remote()).await.unwrap());
+        let far = dialled.recv().await;
+        let ending = tokio::spawn(async move { drop(far) });
+        let calls = (0..8).map(|_| {
+            let client = Arc::clone(&client);
+            tokio::spawn(async move { client.list(list("a")).await })
+        });
+        let called = timeout(PROMPT, futures::future::join_all(calls)).await;
+        for called in called.unwrap() {
+            assert_eq!(called.unwrap().unwrap_err().kind(), ErrorKind::Network);
+        }
+        ending.await.unwrap();
+    }
 }
