@@ -8,7 +8,6 @@ use async_trait::async_trait;
 use realize_config::{Config, Rates};
 use realize_core::access::{AccessPolicy, Grant, Guarded, InvalidPolicy, Right};
 use realize_core::error::{Error, ErrorKind, Result};
-use realize_core::local::ReadBacks;
 use realize_core::path::Escaped;
 use realize_core::transport::PeerId;
 use realize_core::{LocalOptions, LocalService};
@@ -26,8 +25,6 @@ pub(super) struct Served {
     pub(super) metrics: ServedMetrics,
     /// How fast.
     pub(super) limits: Arc<ServedLimits>,
-    /// What sessions that were cut leave to those that go on.
-    read_backs: ReadBacks,
     current: RwLock<Current>,
 }
 
@@ -50,7 +47,6 @@ impl Served {
             policy: AccessPolicy::default(),
             metrics,
             limits: Arc::default(),
-            read_backs: ReadBacks::default(),
             current: RwLock::default(),
         }
     }
@@ -142,7 +138,6 @@ impl Directories for Served {
         };
         let options = LocalOptions {
             peer: peer.clone(),
-            read_backs: self.read_backs.clone(),
             ..LocalOptions::default()
         };
         let opening = tokio::task::spawn_blocking(move || LocalService::open(&path, options));

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use realize_core::local::{ReadBacks, Relation, SystemFileSystem, relation};
+use realize_core::local::{Relation, SystemFileSystem, relation};
 use realize_core::{Error, LocalOptions, LocalService, RelPath};
 
 use super::Source;
@@ -54,8 +54,6 @@ impl LocalSource {
 pub(crate) struct LocalDestination {
     path: PathBuf,
     pub(super) exists: bool,
-    /// What one attempt leaves to the next.
-    read_backs: ReadBacks,
 }
 
 impl LocalDestination {
@@ -77,11 +75,7 @@ impl LocalDestination {
                 named()
             )));
         }
-        let destination = Self {
-            path,
-            exists,
-            read_backs: ReadBacks::default(),
-        };
+        let destination = Self { path, exists };
         if let Source::Here(source, _) = source {
             destination.check_apart(source)?;
         }
@@ -126,11 +120,7 @@ impl LocalDestination {
                 Error::io(format!("making the destination {path}"), error)
             })?;
         }
-        let options = LocalOptions {
-            read_backs: self.read_backs.clone(),
-            ..LocalOptions::default()
-        };
-        LocalService::open(&self.path, options)
+        LocalService::open(&self.path, LocalOptions::default())
     }
 }
 

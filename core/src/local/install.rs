@@ -139,7 +139,7 @@ impl Storage {
             return Ok(None);
         }
         let partial = Partial::open(directory, &self.names, target, self.origin(), Stale::Keep)?;
-        Ok(Some(self.partials.opened(&target.path, partial)))
+        Ok(Some(OpenPartial::new(partial)))
     }
 
     /// Whether what bears the partial's name is the file that was written: after an exchange that

@@ -61,7 +61,6 @@ mod version;
 mod walk;
 
 pub use self::os::OsFileSystem as SystemFileSystem;
-pub use self::read_back::ReadBacks;
 pub use self::relation::{Relation, relation};
 pub use self::version::version_size;
 pub use self::walk::MAX_DEPTH;
@@ -81,8 +80,6 @@ pub struct LocalOptions {
     pub clock: Arc<dyn Clock>,
     /// Whose files these are: partials of different peers do not meet.
     pub peer: PeerId,
-    /// How far partials have been read back: shared by services that follow each other.
-    pub read_backs: ReadBacks,
 }
 
 impl Default for LocalOptions {
@@ -91,7 +88,6 @@ impl Default for LocalOptions {
             file_system: Arc::new(OsFileSystem),
             clock: Arc::new(SystemClock),
             peer: PeerId::local(),
-            read_backs: ReadBacks::default(),
         }
     }
 }
@@ -137,7 +133,6 @@ impl LocalService {
             .file_system
             .open_root(path)
             .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
-        let partials = OpenedPartials::new(options.read_backs, Arc::clone(&options.clock));
         let storage = Storage {
             root,
             clock: options.clock,
@@ -146,7 +141,7 @@ impl LocalService {
             listings: Listings::default(),
             linked: Linked::default(),
             opened: OpenedFiles::default(),
-            partials,
+            partials: OpenedPartials::default(),
             buffers: Buffers::default(),
             pieces: Buffers::of(MAX_DIFF_RANGE as usize, MAX_IDLE_PIECES),
             construction: Construction::default(),

@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fs::File;
 use super::partial::Partial;
-use super::read_back::{OpenPartial, ReadBacks};
-use crate::clock::Clock;
+use super::read_back::OpenPartial;
 use crate::error::Result;
 use crate::path::RelPath;
 
@@ -60,33 +59,10 @@ impl OpenedFiles {
 }
 
 /// Partials that are being written, the one used last at the back.
-#[derive(Debug)]
-pub(crate) struct OpenedPartials {
-    opened: Mutex<VecDeque<(RelPath, Arc<OpenPartial>)>>,
-    read_backs: ReadBacks,
-    clock: Arc<dyn Clock>,
-}
+#[derive(Debug, Default)]
+pub(crate) struct OpenedPartials(Mutex<VecDeque<(RelPath, Arc<OpenPartial>)>>);
 
 impl OpenedPartials {
-    /// None yet. How far they were read back when they are closed goes to `read_backs`.
-    pub(crate) fn new(read_backs: ReadBacks, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            opened: Mutex::default(),
-            read_backs,
-            clock,
-        }
-    }
-
-    /// A partial that has just been opened.
-    pub(crate) fn opened(&self, path: &RelPath, partial: Partial) -> OpenPartial {
-        let opened = OpenPartial::new(partial, &self.read_backs, self.clock.now());
-        let bytes = opened.read_so_far();
-        if bytes > 0 {
-            tracing::debug!(event = "file.read_before", path = %path, bytes);
-        }
-        opened
-    }
-
     /// The open partial at `path` if `fits`, or the one that `open` opens. Opening happens under
     /// the table's lock: of two calls for one partial, the second finds what the first opened.
     pub(crate) fn find_or_open(
@@ -104,9 +80,9 @@ impl OpenedPartials {
             partials.push_back(found);
             return Ok(partial);
         }
-        let partial = Arc::new(self.opened(path, open()?));
+        let partial = Arc::new(OpenPartial::new(open()?));
         if partials.len() >= MAX_PARTIALS {
-            self.close(partials.pop_front());
+            partials.pop_front();
         }
         partials.push_back((path.clone(), Arc::clone(&partial)));
         Ok(partial)
@@ -121,16 +97,7 @@ impl OpenedPartials {
     }
 
     pub(crate) fn close_all(&self) {
-        self.close(std::mem::take(&mut *self.lock()));
-    }
-
-    /// Closes those that no call uses; the others are closed with the end of theirs.
-    fn close(&self, partials: impl IntoIterator<Item = (RelPath, Arc<OpenPartial>)>) {
-        for (_, partial) in partials {
-            if let Some(partial) = Arc::into_inner(partial) {
-                self.read_backs.close(partial, self.clock.now());
-            }
-        }
+        self.lock().clear();
     }
 
     /// Whether the partial at `path` is open: a file is on its way there in blocks.
@@ -139,12 +106,6 @@ impl OpenedPartials {
     }
 
     fn lock(&self) -> MutexGuard<'_, VecDeque<(RelPath, Arc<OpenPartial>)>> {
-        self.opened.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for OpenedPartials {
-    fn drop(&mut self) {
-        self.close_all();
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

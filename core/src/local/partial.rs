@@ -149,18 +149,6 @@ impl Partial {
         Ok(())
     }
 
-    /// Notes that it is now as it was left.
-    pub(crate) fn seen(&mut self) -> Result<LocalVersion> {
-        let now = self.version()?;
-        self.left = Some(now);
-        Ok(now)
-    }
-
-    /// What it was when it was looked at, or written by us, last.
-    pub(crate) fn left(&self) -> Option<LocalVersion> {
-        self.left
-    }
-
     fn version(&self) -> Result<LocalVersion> {
         let stat = self.file.stat().doing("looking at the partial")?;
         Ok(LocalVersion::of(&stat))

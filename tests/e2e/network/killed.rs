@@ -2,19 +2,14 @@
 //!
 //! `REALIZE_TEST_ROUNDS` and `REALIZE_TEST_SEED` as for one machine.
 
-use std::fs;
 use std::time::{Duration, Instant};
 
-use realize_test_kit::odd_tree::bytes;
 use rustix::process::Signal;
 
 use crate::planted::{Dice, plant, seed};
 use crate::program::{Running, setting};
 
 use super::machines::{Daemon, EVERYTHING, Machines, Way};
-use super::middle::caught_in_the_middle;
-
-const LARGE: usize = 48 << 20;
 
 /// Who is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,28 +107,4 @@ fn at_random_moments_nothing_is_lost_between_two_machines() {
         kills >= least,
         "only {kills} runs were killed before their end"
     );
-}
-
-#[test]
-fn what_arrived_before_a_mover_was_killed_is_not_read_back_again() {
-    let machines = Machines::new();
-    machines.configure_nas("127.0.0.1:0", EVERYTHING);
-    machines.also_on_nas("[log]\nlevel = \"debug\"\n");
-    let daemon = machines.daemon();
-    machines.configure_cam(&daemon.address, machines.nas_key());
-    let ends = machines.ends(Way::ToNas);
-    let content = bytes(3, LARGE);
-    let plant = || ends.write("large", &content);
-    let running = caught_in_the_middle(&machines, Way::ToNas, plant, LARGE as u64 / 2);
-    running.kill().expect(137);
-    daemon.logs("event=peer.disconnected");
-
-    machines.mover(Way::ToNas).run().expect(0);
-
-    let log = daemon.log();
-    let before = log.split("event=file.read_before path=large bytes=").nth(1);
-    let digits = before.and_then(|rest| rest.split_whitespace().next());
-    let known: usize = digits.unwrap_or_else(|| panic!("{log}")).parse().unwrap();
-    assert!((1 << 20..=LARGE).contains(&known), "{known}");
-    assert_eq!(fs::read(ends.destination.join("large")).unwrap(), content);
 }

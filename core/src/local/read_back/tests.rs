@@ -6,16 +6,14 @@
 use std::fs::{self, File};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use rstest::rstest;
 
 use super::*;
-use crate::clock::Clock;
 use crate::entry::{Timestamp, Version};
 use crate::error::ErrorKind;
-use crate::local::partial::Stale;
 use crate::local::{LocalOptions, LocalService};
 use crate::path::RelPath;
 use crate::service::{
@@ -93,21 +91,12 @@ fn edit(partial: &Path) {
     }
 }
 
-fn claim() -> Claim {
-    Claim {
-        role: Role::Destination,
-        run: RunId::random().unwrap(),
-        origin: Origin::default(),
-        holder: "a test".to_owned(),
-    }
-}
-
 /// How far the partial has been read back.
 fn read_until(service: &LocalService) -> u64 {
     let not_open = || panic!("it is open");
     let partials = &service.storage.partials;
     let partial = partials.find_or_open(&target().path, |_| true, not_open);
-    partial.unwrap().read_so_far()
+    partial.unwrap().read.lock().unwrap().hasher.position()
 }
 
 #[rstest]
@@ -121,7 +110,13 @@ async fn what_was_read_back_counts_as_long_as_nothing_is_written_to_it(
 ) {
     let root = tempfile::tempdir().unwrap();
     let service = LocalService::open(root.path(), LocalOptions::default()).unwrap();
-    service.claim(claim()).await.unwrap();
+    let claim = Claim {
+        role: Role::Destination,
+        run: RunId::random().unwrap(),
+        origin: Origin::default(),
+        holder: "a test".to_owned(),
+    };
+    service.claim(claim).await.unwrap();
     let first = match meanwhile {
         Meanwhile::SentAgain => Bytes::from(vec![0xff; MAX_BLOCK as usize]),
         Meanwhile::Nothing | Meanwhile::Edited => block(0),
@@ -147,90 +142,4 @@ async fn what_was_read_back_counts_as_long_as_nothing_is_written_to_it(
         }
     }
     assert_eq!(root.path().join("file").exists(), finished);
-}
-
-/// What happens between two services of a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Between {
-    Nothing,
-    Edited,
-    /// The second one knows nothing of the first.
-    Restart,
-    AnHour,
-}
-
-#[derive(Debug)]
-struct At(SystemTime);
-
-impl Clock for At {
-    fn now(&self) -> SystemTime {
-        self.0
-    }
-}
-
-#[rstest]
-#[case(Between::Nothing, BLOCKS / 2, true)]
-#[case(Between::Edited, 0, false)]
-#[case(Between::Restart, 0, true)]
-#[case(Between::AnHour, 0, true)]
-#[tokio::test]
-async fn what_was_read_back_counts_for_the_service_that_follows(
-    #[case] between: Between,
-    #[case] blocks: u64,
-    #[case] finished: bool,
-) {
-    let root = tempfile::tempdir().unwrap();
-    let began = SystemTime::now();
-    let options = |now: SystemTime, read_backs: &ReadBacks| LocalOptions {
-        clock: Arc::new(At(now)),
-        read_backs: read_backs.clone(),
-        ..LocalOptions::default()
-    };
-    let mut read_backs = ReadBacks::default();
-    let service = LocalService::open(root.path(), options(began, &read_backs)).unwrap();
-    service.claim(claim()).await.unwrap();
-    for number in 0..BLOCKS / 2 {
-        send(&service, number, block(number)).await;
-    }
-    // As a session does that is cut.
-    drop(service);
-    let mut now = began;
-    match between {
-        Between::Nothing => {}
-        Between::Edited => edit(&partial_in(root.path())),
-        Between::Restart => read_backs = ReadBacks::default(),
-        Between::AnHour => now += KEPT + Duration::from_secs(1),
-    }
-    let service = LocalService::open(root.path(), options(now, &read_backs)).unwrap();
-    service.claim(claim()).await.unwrap();
-    let opened = service.storage.partial(&target(), Stale::Discard).unwrap();
-    assert_eq!(opened.read_so_far(), blocks * MAX_BLOCK);
-    drop(opened);
-    for number in BLOCKS / 2..BLOCKS {
-        send(&service, number, block(number)).await;
-    }
-    let receipt = finish(&service).await;
-    assert_eq!(receipt.is_ok(), finished, "{receipt:?}");
-}
-
-#[tokio::test]
-async fn so_many_partials_are_remembered_and_no_more() {
-    let root = tempfile::tempdir().unwrap();
-    let read_backs = ReadBacks::default();
-    let options = LocalOptions {
-        read_backs: read_backs.clone(),
-        ..LocalOptions::default()
-    };
-    let service = LocalService::open(root.path(), options).unwrap();
-    service.claim(claim()).await.unwrap();
-    for number in 0..MAX_CLOSED + 20 {
-        let target = Target {
-            path: RelPath::new(format!("file {number}")).unwrap(),
-            size: 1,
-            ..target()
-        };
-        drop(service.storage.partial(&target, Stale::Discard).unwrap());
-    }
-    drop(service);
-    assert_eq!(read_backs.lock().len(), MAX_CLOSED);
 }
