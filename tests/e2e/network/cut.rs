@@ -21,13 +21,19 @@ fn over_a_line() -> (Machines, Daemon, Proxy) {
     (machines, daemon, proxy)
 }
 
-/// How many bytes of the mover, and of the daemon, a whole session takes.
+/// How many bytes of the mover, and of the daemon, a whole session takes: the least of a few, as one
+/// may be over before it has all its lanes.
 fn lengths(machines: &Machines, proxy: &Proxy, way: Way, seed: u64) -> [u64; 2] {
-    proxy.set(Fault::None);
-    plant_little(&machines.ends(way), &mut Dice(seed));
-    machines.mover(way).run().expect(0);
-    machines.clear();
-    proxy.passed()
+    let mut least = [u64::MAX; 2];
+    for _ in 0..5 {
+        proxy.set(Fault::None);
+        plant_little(&machines.ends(way), &mut Dice(seed));
+        machines.mover(way).run().expect(0);
+        machines.clear();
+        let passed = proxy.passed();
+        least = [0, 1].map(|side| least[side].min(passed[side]));
+    }
+    least
 }
 
 /// The `i`th of `count` places in `length` bytes: spread evenly, and moved a little.

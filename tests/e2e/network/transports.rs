@@ -76,7 +76,7 @@ fn machine(root: &Path, name: &str, over: Over, mover_key: &str) -> Machine {
         "[identity]\nkey = \"key.pem\"\n{listen}\
          [directories.files]\npath = \"files\"\n\
          allow = {{ mover = [\"list\", \"read\", \"write\", \"replace\", \"delete\"] }}\n\
-         [peers.mover]\nkey = \"{mover}\"\n"
+         [peers.mover]\nkey = \"{mover}\"\nrights = [\"control\"]\n"
     );
     fs::write(&config, text).unwrap();
     let (daemon, address) = match over {
@@ -153,6 +153,32 @@ fn a_tree_moves_from_one_to_another(
 
     assert_same(&before, &destination, &outcome);
     assert_eq!(remains(&source).unwrap(), [""; 0], "{outcome}");
+}
+
+#[rstest]
+#[case(Over::Tcp, &[])]
+#[case(Over::Quic, &[])]
+#[case(Over::Unix, &[])]
+#[case(Over::Tcp, &["--up", "1M"])]
+#[case(Over::Quic, &["--up", "1M"])]
+fn what_is_asked_of_a_daemon_is_answered(#[case] over: Over, #[case] change: &[&str]) {
+    let (root, _machines) = set_up(over, over);
+    let config = root.path().join("mover/realize.toml");
+    let ask = |words: &[&str]| {
+        let asking = example("custom-realize", ["--config".as_ref(), config.as_os_str()]);
+        asking.with(words).run()
+    };
+    for _ in 0..5 {
+        let outcome = ask(&["check"]).expect(0);
+        assert!(outcome.stdout_text().contains("peer to"), "{outcome}");
+        let outcome = ask(&[&["limit", "to"], change].concat()).expect(0);
+        let up = if change.is_empty() {
+            "up none"
+        } else {
+            "up 1048576"
+        };
+        assert!(outcome.stdout_text().contains(up), "{outcome}");
+    }
 }
 
 #[rstest]

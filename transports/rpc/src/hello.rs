@@ -3,7 +3,9 @@
 //! Either end begins with the magic `realize` and a NUL, the version of its protocol (16 bits,
 //! big-endian), the length of what follows (likewise) and what follows, in postcard. So much holds
 //! for every version, so that two ends of different versions can tell each other. The client speaks
-//! first; the server answers once it has decided.
+//! first; the server answers once it has decided. A client that wants no feature may send frames
+//! behind its hello before it has heard the answer: the server reads nothing beyond the hello until
+//! it has answered, and hears out whom it lets go.
 
 use std::io;
 use std::time::Duration;
@@ -25,8 +27,10 @@ pub(crate) const VERSION: u16 = 1;
 const BANNER: usize = 120;
 /// How long they are waited for.
 const BANNER_TIME: Duration = Duration::from_millis(200);
-/// How long a client that was refused may take to hear it and to close.
+/// How long a client that gets no session may take to hear why and to close, and how many bytes are
+/// read of it meanwhile.
 const PARTING: Duration = Duration::from_secs(2);
+const MAX_PARTING: u64 = 1 << 20;
 /// The longest text of a hello, in bytes.
 const MAX_TEXT: usize = 256;
 /// How many texts a server says at most of what a peer may do.
@@ -198,7 +202,7 @@ pub(crate) async fn listen(
         }
         Err(error) if error.kind() == ErrorKind::Unsupported => {
             let other = error.clone().with_kind(ErrorKind::Protocol);
-            refuse(stream, FEATURES, other.clone()).await;
+            let _ = answer_last(stream, FEATURES, Err(other.clone())).await;
             Err(other)
         }
         Err(error) => Err(error),
@@ -226,20 +230,25 @@ pub(crate) async fn answer(
     send(stream, &hello).await
 }
 
-/// Answers a client that there is no session for it, and why; the connection is to be closed then,
-/// whatever became of this.
-pub(crate) async fn refuse(
+/// Answers a client with whom nothing follows, and hears it out: a connection that is closed while
+/// something is on its way, either way, may lose the answer.
+///
+/// # Errors
+/// The stream's, where it could not be answered.
+pub(crate) async fn answer_last(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     features: u64,
-    why: Error,
-) {
-    let refusing = async {
-        answer(stream, features, Err(why)).await?;
+    outcome: Result<Granted>,
+) -> io::Result<()> {
+    answer(stream, features, outcome).await?;
+    let parting = async {
         stream.shutdown().await?;
-        // Closing while something of the client's is unread may take the answer from it.
-        tokio::io::copy(stream, &mut tokio::io::sink()).await
+        let mut rest = stream.take(MAX_PARTING);
+        tokio::io::copy(&mut rest, &mut tokio::io::sink()).await
     };
-    let _ = timeout(PARTING, refusing).await;
+    // It is closed whatever becomes of this.
+    let _ = timeout(PARTING, parting).await;
+    Ok(())
 }
 
 async fn send(stream: &mut (impl AsyncWrite + Unpin), hello: &impl Serialize) -> io::Result<()> {

@@ -39,8 +39,9 @@ pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
 pub(crate) const SILENCE: Duration = Duration::from_secs(30);
 /// How long the end of what is written may take once the connection closes.
 const CLOSING: Duration = Duration::from_secs(5);
-/// How long the other end's last words are waited for where it takes no more.
-const LAST_WORDS: Duration = Duration::from_secs(1);
+/// How long the other end's last words are waited for where it takes no more: longer than a transport
+/// waits for those of a program that it has started.
+const LAST_WORDS: Duration = Duration::from_secs(6);
 /// How many frames wait to be written, of either kind.
 pub(crate) const OUTGOING: usize = 64;
 /// How many frames that were read wait to be looked at.
@@ -190,7 +191,7 @@ impl Link {
         let (urgent, next_urgent) = mpsc::channel(OUTGOING);
         let (bulky, mut next_bulky) = mpsc::channel(OUTGOING);
         let (arrived, incoming) = mpsc::channel(INCOMING);
-        let reader = Reader {
+        let mut reader = Reader {
             stream: BufReader::with_capacity(READ_AHEAD, Heard::new(read, Arc::clone(&state))),
             budget,
             buffers,
@@ -213,7 +214,7 @@ impl Link {
         if let Some(compression) = compression {
             next_bulky = Compressor::start(compression, next_bulky, &state);
         }
-        let writer = Writer {
+        let mut writer = Writer {
             stream: write,
             state: Arc::clone(&state),
             urgent: next_urgent,
@@ -257,7 +258,7 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self, state: &State) -> Result<()> {
+    async fn run(&mut self, state: &State) -> Result<()> {
         let failed = |error: io::Error| network(&error);
         let may_be_compressed = self.compression.is_some();
         if let Some(preface) = self.preface.take() {
@@ -310,7 +311,7 @@ enum Next {
 }
 
 impl Writer {
-    async fn run(mut self) -> io::Result<()> {
+    async fn run(&mut self) -> io::Result<()> {
         let mut gathered = BytesMut::with_capacity(GATHER);
         loop {
             let next = match self.ready() {

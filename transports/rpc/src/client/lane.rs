@@ -8,7 +8,7 @@ use realize_core::buffers::Buffers;
 use realize_core::error::{Error, ErrorKind, Result};
 use realize_core::transport::Duplex;
 use tarpc::client::RpcError;
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -30,6 +30,8 @@ pub(super) struct Lane {
     dispatched: CancellationToken,
     calls: Semaphore,
     under_way: AtomicUsize,
+    /// Told at the end of each call.
+    roomier: Arc<Notify>,
 }
 
 /// What became of a call.
@@ -49,6 +51,7 @@ impl Lane {
         buffers: Buffers,
         compression: Option<Compression>,
         answer: Option<Preface>,
+        roomier: Arc<Notify>,
     ) -> (Self, JoinHandle<()>) {
         let state = Arc::new(State::default());
         let reporting = Arc::clone(&state);
@@ -74,6 +77,7 @@ impl Lane {
             dispatched,
             calls: Semaphore::new(CALLS),
             under_way: AtomicUsize::new(0),
+            roomier,
         };
         (lane, task)
     }
@@ -111,7 +115,7 @@ impl Lane {
     where
         F: Future<Output = std::result::Result<T, RpcError>>,
     {
-        let _under_way = UnderWay::new(&self.under_way);
+        let _under_way = UnderWay::new(self);
         let _turn = tokio::select! {
             turn = self.calls.acquire() => turn,
             () = self.ended() => return Ok(Called::Lost),
@@ -171,17 +175,18 @@ fn unsent(error: &(dyn std::error::Error + Send + Sync + 'static)) -> Option<Err
 struct Unanswered(String);
 
 /// Counts a call for as long as it is there.
-struct UnderWay<'a>(&'a AtomicUsize);
+struct UnderWay<'a>(&'a Lane);
 
 impl<'a> UnderWay<'a> {
-    fn new(count: &'a AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Self(count)
+    fn new(lane: &'a Lane) -> Self {
+        lane.under_way.fetch_add(1, Ordering::Relaxed);
+        Self(lane)
     }
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.0.roomier.notify_waiters();
     }
 }

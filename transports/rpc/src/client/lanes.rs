@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use realize_core::buffers::Buffers;
 use realize_core::error::{Error, ErrorKind, Result};
-use realize_core::transport::Duplex;
+use realize_core::transport::{Duplex, FAR};
 use tokio::sync::{Notify, SetOnce};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
@@ -34,8 +34,11 @@ pub(super) const REDIAL: (Duration, Duration) = (Duration::from_secs(1), Duratio
 pub(super) struct Lanes {
     pub(super) remote: Remote,
     session: SessionId,
-    /// How far the peer is: what the way there and back took.
-    delay: OnceLock<Duration>,
+    /// What the way there and back took, as the transport saw it. Something that is nearer may have
+    /// answered in the peer's place.
+    connected: OnceLock<Duration>,
+    /// The same for the first hello.
+    answered: OnceLock<Duration>,
     /// What the peer lets this machine do, once it has said so.
     grants: SetOnce<Vec<String>>,
     buffers: Buffers,
@@ -49,7 +52,7 @@ pub(super) struct Lanes {
     /// Cancelled when the first try to make them has ended.
     settled: CancellationToken,
     /// Told when a lane has been added, or has less to do.
-    roomier: Notify,
+    roomier: Arc<Notify>,
     /// Cancelled when the client is gone.
     closing: CancellationToken,
 }
@@ -65,7 +68,8 @@ impl Lanes {
         Ok(Self {
             remote,
             session,
-            delay: OnceLock::new(),
+            connected: OnceLock::new(),
+            answered: OnceLock::new(),
             grants: SetOnce::new(),
             compression: Compression::new(buffers.clone()),
             buffers,
@@ -74,7 +78,7 @@ impl Lanes {
             tasks: Mutex::default(),
             widened: Mutex::default(),
             settled: CancellationToken::new(),
-            roomier: Notify::new(),
+            roomier: Arc::default(),
             closing: CancellationToken::new(),
         })
     }
@@ -104,7 +108,7 @@ impl Lanes {
         let opening = async {
             let mut connection = greeting::dial(&self.remote).await?;
             if let Some(delay) = connection.delay {
-                self.delay.get_or_init(|| delay);
+                self.connected.get_or_init(|| delay);
             }
             let hello = session_hello(&self.remote, self.session, true);
             let asked = Instant::now();
@@ -153,7 +157,8 @@ impl Lanes {
         if !first && !alive.iter().any(|lane| lane.is_alive()) {
             return Err(closed());
         }
-        let (lane, task) = Lane::start(stream, self.buffers.clone(), compression, answer);
+        let (buffers, roomier) = (self.buffers.clone(), Arc::clone(&self.roomier));
+        let (lane, task) = Lane::start(stream, buffers, compression, answer, roomier);
         alive.push(Arc::new(lane));
         drop(alive);
         self.roomier.notify_waiters();
@@ -179,18 +184,26 @@ impl Lanes {
         })
     }
 
-    /// Notes what the peer grants, and how far it is if that is not known yet.
+    /// Notes what the peer grants, and how long that took.
     fn welcome(&self, greeted: Greeted, delay: Duration) -> Result<()> {
         let Granted::Rights(rights) = greeted.granted else {
             return Err(unasked());
         };
-        self.delay.get_or_init(|| delay);
+        self.answered.get_or_init(|| delay);
         let _ = self.grants.set(rights);
         Ok(())
     }
 
+    /// Whether the peer has answered the first hello.
+    pub(super) fn is_welcomed(&self) -> bool {
+        self.grants.get().is_some()
+    }
+
     /// What the peer lets this machine do, once it has answered the first hello.
     pub(super) async fn welcomed(&self) -> Result<&[String]> {
+        if let Some(grants) = self.grants.get() {
+            return Ok(grants);
+        }
         // One that ends leaves its reason, and no further one comes before the answer.
         let first = self.choose(Kind::Urgent)?;
         tokio::select! {
@@ -202,7 +215,7 @@ impl Lanes {
 
     /// The same error, with the peer's name, and where it is until it has answered.
     pub(super) fn named(&self, error: Error) -> Error {
-        if self.grants.get().is_none() {
+        if !self.is_welcomed() {
             return self.remote.named(error);
         }
         let doing = format!("{}: {}", self.remote.name, error.doing());
@@ -248,11 +261,6 @@ impl Lanes {
         }
     }
 
-    /// That a bulky call has ended.
-    pub(super) fn is_roomier(&self) {
-        self.roomier.notify_waiters();
-    }
-
     /// Forgets a lane that has ended, unless it is the last one, whose reason is kept.
     pub(super) fn lose(&self, lost: &Arc<Lane>) {
         let mut alive = self.alive.write().unwrap_or_else(PoisonError::into_inner);
@@ -263,7 +271,7 @@ impl Lanes {
 
     /// How far the peer is, once that is known.
     pub(super) fn delay(&self) -> Option<Duration> {
-        self.delay.get().copied()
+        self.connected.get().max(self.answered.get()).copied()
     }
 
     /// How many lanes there are to be.
@@ -335,13 +343,14 @@ async fn tend(lanes: Weak<Lanes>, settled: DropGuard) {
     }
 }
 
-/// Whether more than one lane is wanted, once it is known how far the peer is.
+/// Whether more than one lane is wanted: at once if the peer is known to be far, or else when it has
+/// answered.
 async fn are_wanted(lanes: &Weak<Lanes>) -> bool {
     let Some(lanes) = lanes.upgrade() else {
         return false;
     };
-    let known = lanes.delay().is_some() || lanes.welcomed().await.is_ok();
-    known && lanes.wanted() > NonZeroUsize::MIN
+    let is_far = lanes.delay().is_some_and(|delay| delay >= FAR);
+    (is_far || lanes.welcomed().await.is_ok()) && lanes.wanted() > NonZeroUsize::MIN
 }
 
 fn closed() -> Error {

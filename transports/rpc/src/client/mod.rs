@@ -167,9 +167,6 @@ impl Client {
             };
             let called = |rpc| call(rpc, request.clone());
             let called = lane.call(patience, called).await;
-            if kind == Kind::Bulky {
-                self.lanes.is_roomier();
-            }
             match called.map_err(|error| self.lanes.named(error))? {
                 Called::Answered(answer) => return self.received(answer),
                 Called::Lost => self.lanes.lose(&lane),

@@ -73,6 +73,10 @@ impl Service for Client {
     }
 
     async fn release(&self, ending: Ending) -> Result<()> {
+        if ending == Ending::Interrupted && !self.lanes.is_welcomed() {
+            // Nobody may be there to answer; what was claimed is given back with the connection.
+            return Ok(());
+        }
         let call = |rpc: Rpc, ending| async move { rpc.release(context(), ending).await };
         self.call(Kind::Urgent, PATIENCE, ending, call).await
     }

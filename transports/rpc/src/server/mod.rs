@@ -145,7 +145,7 @@ impl Server {
                 None => Ok(Granted::Rights(self.directories.overview(peer))),
                 Some(change) => self.directories.limits(peer, change).map(Granted::Limits),
             };
-            let sent = hello::answer(stream, hello::FEATURES, answer).await;
+            let sent = hello::answer_last(stream, hello::FEATURES, answer).await;
             return sent.map(|()| None).map_err(|error| hello::network(&error));
         }
         let entered = if hello.first {
@@ -157,7 +157,8 @@ impl Server {
         let entered = match entered {
             Ok(entered) => entered,
             Err(error) => {
-                hello::refuse(stream, hello::FEATURES, error.clone()).await;
+                // Why there is no session counts, whether it could be said or not.
+                let _ = hello::answer_last(stream, hello::FEATURES, Err(error.clone())).await;
                 return Err(error);
             }
         };

@@ -1,5 +1,6 @@
 //! Reaching a peer, and what its answer to hello is waited for.
 
+use realize_core::service::Ending;
 use realize_core::transport::FAR;
 
 use super::*;
@@ -135,6 +136,45 @@ async fn a_transport_that_has_seen_how_far_the_peer_is_is_believed() {
     let hello = timeout(LONG, greeting).await.unwrap().unwrap();
     assert!(!hello.first);
     assert_eq!(wire.dials(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_answers_from_nearer_than_the_peer_is_not_taken_for_it() {
+    let (wire, mut dialled) = Wire::at(Duration::ZERO, 3, BUFFER);
+    let client = Client::connect(wire.remote()).await.unwrap();
+    client.lanes.widen();
+    let mut far = dialled.recv().await.unwrap();
+    hello::listen(&mut far).await.unwrap();
+    tokio::time::sleep(FAR).await;
+    // Whether a near peer lets this machine in is known before it is dialled again.
+    assert_eq!((client.window(), wire.dials()), (7, 1));
+    let rights = Ok(Granted::Rights(Vec::new()));
+    hello::answer(&mut far, hello::FEATURES, rights)
+        .await
+        .unwrap();
+    client.granted().await.unwrap();
+    assert_eq!(client.window(), MAX_WINDOW);
+    assert!(timeout(LONG, dialled.recv()).await.unwrap().is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_is_stopped_does_not_wait_for_the_answer_to_hello() {
+    let (wire, mut dialled) = Wire::new(1, BUFFER);
+    let client = Client::connect(wire.remote()).await.unwrap();
+    let _far = dialled.recv().await.unwrap();
+    let begun = Instant::now();
+    client.release(Ending::Interrupted).await.unwrap();
+    client.close().await;
+    assert!(begun.elapsed() <= CLOSING);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_granted_is_known_after_the_end_too() {
+    let (client, far, _dialled) = by_hand(1).await;
+    client.granted().await.unwrap();
+    drop(far);
+    assert!(client.list(list("a")).await.is_err());
+    assert_eq!(client.granted().await.unwrap(), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -103,6 +103,25 @@ async fn while_others_are_made_a_lane_gets_no_more_than_its_share(#[case] they_c
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_waits_for_a_lane_goes_when_any_call_ends() {
+    // So many lanes that the share of each is one call.
+    let (wire, mut dialled) = Wire::at(FAR, MAX_WINDOW, BUFFER);
+    let client = Client::connect(wire.remote()).await.unwrap();
+    let _first = welcome(&mut dialled).await;
+    let load = || client.lanes.alive.read().unwrap()[0].load();
+    let given_up = async {
+        let listing = timeout(SETTLING, client.list(list("a"))).await;
+        assert!(listing.is_err());
+        assert_eq!(load(), 0);
+        tokio::time::sleep(SETTLING / 2).await;
+        load()
+    };
+    let reading = timeout(SETTLING * 2, client.read(read_of("a", 1)));
+    let (load, _) = tokio::join!(given_up, reading);
+    assert_eq!(load, 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_that_breaks_is_made_anew() {
     let both = both(3).await;
     both.work().await;
