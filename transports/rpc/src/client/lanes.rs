@@ -316,6 +316,7 @@ async fn tend(lanes: Weak<Lanes>, settled: DropGuard) {
             alive.clone()
         };
         if alive.len() >= lanes.wanted().get() {
+            settled.take();
             drop(lanes);
             let ends = alive.iter().map(|lane| Box::pin(lane.ended()));
             futures::future::select_all(ends).await;
