@@ -1,6 +1,7 @@
 //! The lanes of a client: how many there are, which a call takes, and what becomes of those that end.
 
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -48,7 +49,7 @@ pub(super) struct Lanes {
     over: Mutex<Option<Error>>,
     pub(super) tasks: Mutex<Vec<JoinHandle<()>>>,
     /// Set when further lanes are being made.
-    widened: Mutex<bool>,
+    widened: AtomicBool,
     /// Cancelled when the first try to make them has ended.
     settled: CancellationToken,
     /// Told when a lane has been added, or has less to do.
@@ -76,7 +77,7 @@ impl Lanes {
             alive: RwLock::default(),
             over: Mutex::default(),
             tasks: Mutex::default(),
-            widened: Mutex::default(),
+            widened: AtomicBool::new(false),
             settled: CancellationToken::new(),
             roomier: Arc::default(),
             closing: CancellationToken::new(),
@@ -282,8 +283,7 @@ impl Lanes {
 
     /// Sees to it that there are as many lanes as are wanted.
     pub(super) fn widen(self: &Arc<Self>) {
-        let mut widened = self.widened.lock().unwrap_or_else(PoisonError::into_inner);
-        if std::mem::replace(&mut *widened, true) {
+        if self.widened.swap(true, Ordering::Relaxed) {
             return;
         }
         let (lanes, closing) = (Arc::downgrade(self), self.closing.clone());

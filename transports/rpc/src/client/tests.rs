@@ -61,10 +61,14 @@ async fn welcome_with(
 ) -> DuplexStream {
     let mut far = dialled.recv().await.unwrap();
     hello::listen(&mut far).await.unwrap();
-    hello::answer(&mut far, features, Ok(hello::Granted::Rights(Vec::new())))
-        .await
-        .unwrap();
+    let_in(&mut far, features).await;
     far
+}
+
+/// Answers a client's hello, as a server of these features that lets it in.
+async fn let_in(far: &mut DuplexStream, features: u64) {
+    let rights = Ok(hello::Granted::Rights(Vec::new()));
+    hello::answer(far, features, rights).await.unwrap();
 }
 
 /// A client whose connection is the test's.

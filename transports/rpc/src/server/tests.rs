@@ -68,18 +68,23 @@ async fn a_client_that_is_gone_in_the_middle_of_a_frame_ends_with_an_error() {
     doubles.seen.until(|seen| seen.gone == 1).await;
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_client_is_told_why_there_is_no_session() {
-    let (server, _doubles) = server();
-    let (mut raw, serving) = Raw::dial(&server, PEER, 1024);
-    let hello = ClientHello {
+/// What a client says that wants `directory`; one that only asks wants none.
+fn hello_about(directory: &str) -> ClientHello {
+    ClientHello {
         session: doubles::id(1),
         first: true,
         features: 0,
         program: String::new(),
-        directory: "none".to_owned(),
+        directory: directory.to_owned(),
         limits: None,
-    };
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_told_why_there_is_no_session() {
+    let (server, _doubles) = server();
+    let (mut raw, serving) = Raw::dial(&server, PEER, 1024);
+    let hello = hello_about("none");
     let error = hello::greet(&mut raw.stream, &hello).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Forbidden);
     assert_eq!(end(serving).await.unwrap_err().kind(), ErrorKind::Forbidden);
@@ -89,14 +94,7 @@ async fn a_client_is_told_why_there_is_no_session() {
 async fn who_is_refused_is_heard_out() {
     let (server, _doubles) = server();
     let (mut raw, serving) = Raw::dial(&server, PEER, 1024);
-    let hello = ClientHello {
-        session: doubles::id(1),
-        first: true,
-        features: 0,
-        program: String::new(),
-        directory: "none".to_owned(),
-        limits: None,
-    };
+    let hello = hello_about("none");
     hello::say(&mut raw.stream, &hello).await.unwrap();
     // More than the connection holds: it is read, and the answer is not cut off by it.
     raw.stream.write_all(&[0; 4096]).await.unwrap();
@@ -110,14 +108,7 @@ async fn who_is_refused_is_heard_out() {
 async fn who_only_asks_is_answered_and_opens_nothing() {
     let (server, doubles) = server();
     let (mut raw, serving) = Raw::dial(&server, PEER, 1024);
-    let hello = ClientHello {
-        session: doubles::id(0),
-        first: true,
-        features: 0,
-        program: String::new(),
-        directory: String::new(),
-        limits: None,
-    };
+    let hello = hello_about("");
     let greeted = hello::greet(&mut raw.stream, &hello).await.unwrap();
     assert_eq!(
         greeted.granted,

@@ -104,10 +104,7 @@ async fn more_is_on_its_way_to_a_peer_that_is_far(
     let mut far = dialled.recv().await.unwrap();
     hello::listen(&mut far).await.unwrap();
     tokio::time::sleep(delay).await;
-    let rights = Ok(Granted::Rights(Vec::new()));
-    hello::answer(&mut far, hello::FEATURES, rights)
-        .await
-        .unwrap();
+    let_in(&mut far, hello::FEATURES).await;
     client.granted().await.unwrap();
     assert_eq!(client.window(), expected);
 }
@@ -129,10 +126,7 @@ async fn a_transport_that_has_seen_how_far_the_peer_is_is_believed() {
             .await
             .is_err()
     );
-    let rights = Ok(Granted::Rights(Vec::new()));
-    hello::answer(&mut first, hello::FEATURES, rights)
-        .await
-        .unwrap();
+    let_in(&mut first, hello::FEATURES).await;
     let hello = timeout(LONG, greeting).await.unwrap().unwrap();
     assert!(!hello.first);
     assert_eq!(wire.dials(), 3);
@@ -148,10 +142,7 @@ async fn what_answers_from_nearer_than_the_peer_is_not_taken_for_it() {
     tokio::time::sleep(FAR).await;
     // Whether a near peer lets this machine in is known before it is dialled again.
     assert_eq!((client.window(), wire.dials()), (7, 1));
-    let rights = Ok(Granted::Rights(Vec::new()));
-    hello::answer(&mut far, hello::FEATURES, rights)
-        .await
-        .unwrap();
+    let_in(&mut far, hello::FEATURES).await;
     client.granted().await.unwrap();
     assert_eq!(client.window(), MAX_WINDOW);
     assert!(timeout(LONG, dialled.recv()).await.unwrap().is_some());
