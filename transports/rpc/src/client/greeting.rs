@@ -7,7 +7,7 @@ use realize_core::transport::{Connection, TransportError};
 use tokio::time::timeout;
 
 use super::Remote;
-use crate::hello::{self, ClientHello, Greeted, SessionId};
+use crate::hello::{self, ClientHello, Granted, SessionId};
 use crate::limits::{LimitChange, Passed};
 
 /// How long dialling and saying hello may take, together.
@@ -50,7 +50,7 @@ pub(super) fn session_hello(remote: &Remote, session: SessionId, first: bool) ->
 }
 
 /// Dials a peer to ask it something that is about no directory, and hears the answer.
-pub(super) async fn ask(remote: &Remote, limits: Option<LimitChange>) -> Result<Greeted> {
+pub(super) async fn ask(remote: &Remote, limits: Option<LimitChange>) -> Result<Granted> {
     let asking = async {
         let mut connection = dial(remote).await?;
         let hello = ClientHello {
@@ -61,7 +61,8 @@ pub(super) async fn ask(remote: &Remote, limits: Option<LimitChange>) -> Result<
             directory: String::new(),
             limits,
         };
-        hello::greet(&mut connection.stream, &hello).await
+        let greeted = hello::greet(&mut connection.stream, &hello).await?;
+        Ok(greeted.granted)
     };
     within_time(remote, asking).await
 }

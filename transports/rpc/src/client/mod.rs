@@ -100,7 +100,7 @@ impl Client {
     /// # Errors
     /// As [`connect`](Self::connect).
     pub async fn ask(remote: &Remote) -> Result<Vec<String>> {
-        match Self::ask_for(remote, None).await? {
+        match greeting::ask(remote, None).await? {
             Granted::Rights(rights) => Ok(rights),
             Granted::Limits(_) => Err(unasked()),
         }
@@ -113,14 +113,10 @@ impl Client {
     /// # Errors
     /// As [`connect`](Self::connect); `Forbidden` too if they are not this machine's to know.
     pub async fn limits(remote: &Remote, change: LimitChange) -> Result<InForce> {
-        match Self::ask_for(remote, Some(change)).await? {
+        match greeting::ask(remote, Some(change)).await? {
             Granted::Limits(limits) => Ok(limits),
             Granted::Rights(_) => Err(unasked()),
         }
-    }
-
-    async fn ask_for(remote: &Remote, limits: Option<LimitChange>) -> Result<Granted> {
-        Ok(greeting::ask(remote, limits).await?.granted)
     }
 
     /// What the peer lets this machine do in the directory, in its words: `list`, `read`, ... It is
