@@ -130,6 +130,7 @@ impl Run {
         let mut finishes = Vec::with_capacity(items.len());
         let mut hashed = Vec::with_capacity(items.len());
         let mut different = Vec::new();
+        let mut unsynced = Vec::new();
         for (item, version) in items {
             self.takes_up(&item);
             if self.differs_early(&item, &version).await {
@@ -159,12 +160,10 @@ impl Run {
                     self.progress(&item, item.entry.size, 0);
                     received.push((item, receipt));
                 }
-                // What a failed sync left in memory cannot be trusted: it is written again.
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::SyncFailed) =>
-                {
+                Err(error) if error.kind() == ErrorKind::Conflict => {
                     different.push((item, version))
                 }
+                Err(error) if error.kind() == ErrorKind::SyncFailed => unsynced.push(item),
                 Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
@@ -173,6 +172,9 @@ impl Run {
         }
         for (item, version) in different {
             self.send_different(item, version).await?;
+        }
+        for item in unsynced {
+            self.send_again(item).await?;
         }
         Ok(())
     }
@@ -215,6 +217,21 @@ impl Run {
             Err(error) => return self.ended_badly(&item, error, false).await,
         };
         let step = plan::plan_different(&item, partial, version, self.options.on_conflict);
+        self.carry_out_step(item, step).await
+    }
+
+    /// Writes a file again that is the same as what is there, but could not be made durable: what a
+    /// failed sync left in memory cannot be trusted.
+    async fn send_again(&self, item: Item) -> Result<()> {
+        let answer = match self.offer_one(&item).await? {
+            Ok(answer) => answer,
+            Err(error) => return self.ended_badly(&item, error, false).await,
+        };
+        let step = plan::plan_again(&item, answer, self.options.on_conflict);
+        self.carry_out_step(item, step).await
+    }
+
+    async fn carry_out_step(&self, item: Item, step: Step) -> Result<()> {
         match self.settle(item, step).await? {
             Some((item, Step::Put(expect))) => self.put(vec![(item, expect)]).await,
             Some((item, Step::Transfer(transfer))) => self.transfer(item, transfer).await,

@@ -217,6 +217,16 @@ pub(super) fn plan_different(
     conflict(item, partial, basis, version, on_conflict)
 }
 
+/// What to do about `item` once the same content is known to be there, but not durably: it is
+/// replaced by itself, which is no conflict.
+pub(super) fn plan_again(item: &Item, answer: Answer, on_conflict: OnConflict) -> Step {
+    match plan(item, answer, on_conflict) {
+        // Nothing of it is a basis: it was never read from the disk.
+        Step::Verify(version) => send(item, None, None, Expect::Version(version)),
+        step => step,
+    }
+}
+
 fn conflict(
     item: &Item,
     partial: Option<Arrived>,

@@ -252,13 +252,16 @@ impl Storage {
                     .open(name, Access::Read)
                     .doing("opening the final file")?;
                 self.check_same(&*file, wanted, &stat)?;
+                let sync = || file.sync().map_err(|e| sync_failed(wanted.path, e));
+                // First: if its content cannot be made durable, it is still the version that the
+                // mover knows, and may have replaced.
+                sync()?;
                 // Setting what is set already would change the time of the last change, which a
                 // hard link at the source shares.
                 if stat.mode != wanted.mode & 0o777 || stat.modified != wanted.modified {
                     set_attributes(&*file, wanted)?;
+                    sync()?;
                 }
-                file.sync()
-                    .map_err(|error| sync_failed(wanted.path, error))?;
             }
             Kind::Link => {
                 let target = directory.read_link(name).doing("reading the link")?;

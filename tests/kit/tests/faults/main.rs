@@ -24,3 +24,4 @@ mod patched;
 mod power;
 mod scenario;
 mod source_changes;
+mod unsynced;
