@@ -61,7 +61,7 @@ impl Backlog {
             }
             Event::Ended(end) => {
                 self.begun.remove(end.path);
-                if matches!(end.status, Status::Done { .. }) {
+                if matches!(end.status, Status::Done { .. } | Status::Gone) {
                     self.files = self.files.saturating_sub(1);
                     self.bytes = self.bytes.saturating_sub(end.size);
                 } else {

@@ -49,6 +49,7 @@ impl Observer for JsonFiles {
                 object.insert("kind".into(), format!("{:?}", failure.error.kind()).into());
                 object.insert("copied".into(), failure.copied.into());
             }
+            Status::Gone => {}
         }
         print(&Value::Object(object).to_string());
     }
@@ -64,6 +65,7 @@ impl Words {
             Status::Done { .. } => self.done,
             Status::Deferred(_) => "deferred",
             Status::Failed(_) => self.failed,
+            Status::Gone => "gone",
         }
     }
 }

@@ -1,13 +1,72 @@
 //! Directories, after the files: made at the destination with their modes, removed at the source.
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::PoisonError;
+
 use super::{Run, complete};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, ErrorKind, Result};
+use crate::path::RelPath;
 use crate::service::{Delete, List, MakeDirectory, Making};
 
+/// How many directories are known to be touched, one by one; where there are more, all count as that.
+const MAX_TOUCHED: usize = 1 << 16;
+
+/// The directories that files of a run were in, and those above them, by a hash of their paths. That
+/// two paths have the same one costs no more than what follows where there are too many.
+#[derive(Debug, Default)]
+pub(super) struct Touched {
+    hasher: RandomState,
+    hashes: HashSet<u64>,
+    full: bool,
+}
+
+impl Touched {
+    /// Adds the directory of `path`, and those above it.
+    fn add(&mut self, path: &RelPath) {
+        let mut directory = path.parent();
+        while let Some(path) = directory {
+            if self.hashes.len() >= MAX_TOUCHED {
+                self.full = true;
+                return;
+            }
+            // What is above one that is known is known too.
+            if !self.hashes.insert(self.hasher.hash_one(&path)) {
+                return;
+            }
+            directory = path.parent();
+        }
+    }
+
+    fn has(&self, path: &RelPath) -> bool {
+        self.full || self.hashes.contains(&self.hasher.hash_one(path))
+    }
+}
+
 impl Run {
+    /// Notes that a file of the source was moved or copied.
+    pub(super) fn touch(&self, path: &RelPath) {
+        let mut touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.add(path);
+    }
+
+    /// Whether a directory may be made and removed for its own sake: it is meant, and not so young
+    /// that somebody may be about to fill it.
+    fn is_meant(&self, entry: &Entry) -> bool {
+        let old = entry.modified.age(self.options.clock.now()) >= self.options.min_age;
+        old && self.options.filter.matches(&entry.path)
+    }
+
+    /// Whether files of it, or of what is below it, were moved or copied.
+    fn is_touched(&self, entry: &Entry) -> bool {
+        let touched = self.touched.lock().unwrap_or_else(PoisonError::into_inner);
+        touched.has(&entry.path)
+    }
+
     /// Goes through the source's directories, innermost first: those that are empty are made at the
-    /// destination, all pass on their modes, and those that hold nothing any more are removed.
+    /// destination, all pass on their modes, and those that hold nothing any more are removed. One
+    /// that is not meant, and of which nothing was moved, is left alone.
     pub(super) async fn directories(&self) -> Result<()> {
         let within = self.options.within.clone();
         let mut list = List {
@@ -23,7 +82,10 @@ impl Run {
             };
             list.cursor = page.next;
             let mut entries = page.entries;
-            entries.retain(|entry| !self.options.filter.excludes(entry.path.as_bytes()));
+            entries.retain(|entry| {
+                !self.options.filter.excludes(entry.path.as_bytes())
+                    && (self.is_meant(entry) || self.is_touched(entry))
+            });
             self.make_and_remove(entries).await?;
             if list.cursor.is_none() {
                 return Ok(());
@@ -36,10 +98,7 @@ impl Run {
             // One that is not meant itself may have been emptied all the same: then it exists at
             // the destination, for its files.
             let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
-            // An empty one that is young may be about to be filled.
-            let old = entry.modified.age(self.options.clock.now()) >= self.options.min_age;
-            let create =
-                self.options.filter.matches(&entry.path) && old && (empty || !self.is_move());
+            let create = self.is_meant(entry) && (empty || !self.is_move());
             MakeDirectory {
                 path: entry.path.clone(),
                 mode: entry.mode,

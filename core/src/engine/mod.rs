@@ -53,6 +53,7 @@ pub use report::{
 pub use verify::{Expected, VerifyReport, verify_expected, verify_files};
 pub use witnesses::{Ledger, Record, Witnesses};
 
+use directories::Touched;
 use plan::Item;
 use units::{Unit, Units};
 
@@ -101,6 +102,7 @@ pub async fn move_files(
         blocks: Semaphore::new(0),
         shortcut: OnceLock::new(),
         stop: CancellationToken::new(),
+        touched: Mutex::default(),
     });
     // Warnings are to bear it, whatever else is logged.
     let span = tracing::error_span!("run", run = %id);
@@ -125,6 +127,8 @@ struct Run {
     shortcut: OnceLock<Arc<dyn Shortcut>>,
     /// Cancelled by a conflict at which the run is to stop.
     stop: CancellationToken,
+    /// The directories of the source's files that were moved or copied.
+    touched: Mutex<Touched>,
 }
 
 impl Run {
@@ -193,7 +197,11 @@ impl Run {
             () = self.stop.cancelled() => return Ok(()),
             ended = self.files() => ended?,
         }
-        self.directories().await
+        // The last thing that was planned may have been that conflict.
+        match self.stop.is_cancelled() {
+            true => Ok(()),
+            false => self.directories().await,
+        }
     }
 
     /// Lists the source and has every file dealt with: while work is under way, the pages that follow

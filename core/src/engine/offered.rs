@@ -11,14 +11,26 @@ use crate::service::{Answer, Offer, Page, Present};
 impl Run {
     /// The files of a page that are to be offered; the others are dealt with.
     pub(super) fn choose(&self, page: Page) -> Vec<Item> {
+        let (mut files, mut bytes) = (0, 0u64);
+        let mut meant = Vec::new();
+        for entry in page.entries {
+            let choice = plan::choose(&entry, &self.options);
+            if !matches!(choice, Choice::Skip) {
+                files += 1;
+                bytes = bytes.saturating_add(entry.size);
+                meant.push((entry, choice));
+            }
+        }
+        // Before the end of any of them.
+        self.observe(Event::Listed { files, bytes });
         for failure in page.failures {
             if !self.options.filter.excludes(&failure.path) {
                 self.never_started(&failure.path, None, failure.error);
             }
         }
         let mut items = Vec::new();
-        for entry in page.entries {
-            match plan::choose(&entry, &self.options) {
+        for (entry, choice) in meant {
+            match choice {
                 Choice::Offer => items.push(Item::new(entry)),
                 Choice::Skip => {}
                 Choice::Defer(why) => self.deferred(&entry, why),
@@ -27,14 +39,6 @@ impl Run {
                 }
             }
         }
-        let bytes = items
-            .iter()
-            .map(|item| item.entry.size)
-            .fold(0, u64::saturating_add);
-        self.observe(Event::Listed {
-            files: items.len() as u64,
-            bytes,
-        });
         items
     }
 

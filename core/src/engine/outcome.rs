@@ -26,6 +26,7 @@ impl Run {
 
     fn safe(&self, item: &Item, hash: Option<Digest>, outcome: Outcome) {
         self.started(item);
+        self.touch(&item.entry.path);
         self.count(MoveMetrics::file_ok);
         self.with_report(|report| {
             report.done = report.done.saturating_add(1);
@@ -60,6 +61,7 @@ impl Run {
                     path = %path,
                     reason = %error.chain()
                 );
+                self.ended(&item.entry, Status::Gone);
             }
             kind if kind.is_deferral() => {
                 if kind == ErrorKind::Changed {

@@ -1,10 +1,11 @@
 //! What a move would do.
 
 use super::MoveOptions;
+use super::complete;
 use super::offered::offer;
 use super::plan::{self, Choice, Item, Step};
-use super::report::{Event, Failure, FileEnd, Observer, Report, Status};
-use crate::error::{Error, ErrorKind, Result};
+use super::report::{Event, Failure, FileEnd, Observer, Report, Status, Stopped};
+use crate::error::{Error, Result};
 use crate::service::{Answer, List, Outcome, Present, Service};
 
 /// Says what [`move_files`](super::move_files) would do, and changes nothing. A destination that
@@ -53,8 +54,13 @@ pub async fn preview_files(
         }
         for (item, answer) in answers(destination, items).await? {
             match answer.map(|answer| plan::plan(&item, answer, options.on_conflict)) {
-                Ok(Step::Fail(error) | Step::Stop(error)) | Err(error) => {
+                Ok(Step::Fail(error)) | Err(error) => {
                     failed(&mut report, observer, item.entry.path.as_bytes(), error);
+                }
+                Ok(Step::Stop(error)) => {
+                    failed(&mut report, observer, item.entry.path.as_bytes(), error);
+                    report.stopped = Some(Stopped::Conflict);
+                    return Ok(report);
                 }
                 Ok(step) => would_do(&mut report, observer, &item, &step),
             }
@@ -83,12 +89,7 @@ async fn answers(
             })
             .collect(),
     };
-    if answers.len() != items.len() {
-        return Err(Error::new(
-            ErrorKind::Protocol,
-            "the answer to offer has too few results",
-        ));
-    }
+    let answers = complete(items.len(), answers, "offer")?;
     Ok(items.into_iter().zip(answers).collect())
 }
 

@@ -88,6 +88,8 @@ pub enum Status<'a> {
     },
     /// It is left for the next run.
     Deferred(&'a str),
+    /// Somebody else took it from the source before it was moved: there is nothing left to move.
+    Gone,
     /// It was not moved.
     Failed(&'a Failure),
 }

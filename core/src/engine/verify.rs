@@ -12,7 +12,7 @@ use super::offered::offer;
 use super::options::MoveOptions;
 use super::plan::{Choice, Item, choose};
 use super::report::{Event, Failure, FileEnd, Observer, Status};
-use super::{hash_whole, source_hash};
+use super::{complete, hash_whole, source_hash};
 use crate::service::Outcome;
 
 /// How many files are looked at together.
@@ -73,6 +73,7 @@ pub async fn verify_files(
         } else {
             destination.offer(offers).await?
         };
+        let answers = complete(items.len(), answers, "offer")?;
         for (item, answer) in items.iter().zip(answers) {
             let compared = match answer {
                 Ok(answer) => compare(source, destination, item, &answer.present).await,

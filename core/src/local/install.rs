@@ -95,6 +95,10 @@ impl Storage {
                     return self.adopt(&place, &wanted, None);
                 };
                 let (mut partial, found) = opened.into_read(self);
+                if is_shorter(&found) {
+                    partial.distrust()?;
+                    return Err(shorter());
+                }
                 let found = found?;
                 if found != finish.hash {
                     partial.distrust()?;
@@ -326,6 +330,15 @@ fn mismatch(found: Digest) -> Error {
         "what was read back is not what was read from the source",
     )
     .because(Found(found))
+}
+
+/// Whether less was read back than was written.
+fn is_shorter(found: &Result<Digest>) -> bool {
+    matches!(found, Err(error) if error.kind() == ErrorKind::Changed)
+}
+
+fn shorter() -> Error {
+    Error::new(ErrorKind::Mismatch, "it is shorter than it should be")
 }
 
 fn longer() -> Error {

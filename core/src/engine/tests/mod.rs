@@ -5,6 +5,7 @@
 )]
 
 mod counted;
+mod directories;
 mod recorded;
 
 use std::fs;

@@ -3,7 +3,10 @@
 use std::io;
 use std::sync::Arc;
 
-use super::{Ready, Wanted, longer, make_names_durable, mismatch, set_attributes, sync_failed};
+use super::{
+    Ready, Wanted, is_shorter, longer, make_names_durable, mismatch, set_attributes, shorter,
+    sync_failed,
+};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::Digest;
 use crate::local::Storage;
@@ -124,7 +127,11 @@ impl Storage {
         let name = self.names.content(wanted.path);
         let file = self.anew(directory, wanted.path, || directory.create(&name))?;
         write_full(&*file, data, 0).doing("writing")?;
-        let found = self.hash_file(&*file, wanted.size)?;
+        let found = self.hash_file(&*file, wanted.size);
+        if is_shorter(&found) {
+            return Err(shorter());
+        }
+        let found = found?;
         if found != wanted.hash {
             return Err(mismatch(found));
         }
