@@ -34,7 +34,7 @@ pub mod throttle;
 pub mod transport;
 
 pub use error::{Error, ErrorKind, Result};
-pub use local::{LocalOptions, LocalService};
+pub use local::{LocalOptions, LocalService, Workers};
 pub use path::RelPath;
 pub use service::Service;
 pub use subtree::Subtree;

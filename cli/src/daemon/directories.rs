@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use realize_config::{Config, Rates};
@@ -10,12 +10,16 @@ use realize_core::access::{AccessPolicy, Grant, Guarded, InvalidPolicy, Right};
 use realize_core::error::{Error, ErrorKind, Result};
 use realize_core::path::Escaped;
 use realize_core::transport::PeerId;
-use realize_core::{LocalOptions, LocalService};
+use realize_core::{LocalOptions, LocalService, Workers};
 use realize_rpc::{Directories, InForce, LimitChange, MAX_GRANTS, Opened};
 
 use super::accounted::Accounted;
 use crate::limits::ServedLimits;
 use crate::metrics::{Looked, ServedMetrics};
+
+/// How many calls of one peer storage works on at once, over all its sessions: so that no peer has all
+/// the threads there are, though its calls take long or are given up.
+const WORKERS_OF_PEER: usize = 16;
 
 /// What is served, to whom.
 #[derive(Debug)]
@@ -26,6 +30,7 @@ pub(super) struct Served {
     /// How fast.
     pub(super) limits: Arc<ServedLimits>,
     current: RwLock<Current>,
+    workers: Mutex<HashMap<PeerId, Workers>>,
 }
 
 /// What a reload replaces.
@@ -48,6 +53,7 @@ impl Served {
             metrics,
             limits: Arc::default(),
             current: RwLock::default(),
+            workers: Mutex::default(),
         }
     }
 
@@ -70,6 +76,9 @@ impl Served {
         self.policy.replace(grants)?;
         self.limits.replace(config, peers);
         self.metrics.traffic.keep(peers.keys());
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|peer, _| peers.values().any(|known| known == peer));
+        drop(workers);
         let paths = config.directories.iter();
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = Current {
             paths: paths
@@ -87,6 +96,15 @@ impl Served {
                 .collect(),
         };
         Ok(())
+    }
+
+    /// What works for a peer.
+    fn workers(&self, peer: &PeerId) -> Workers {
+        let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_peer = workers.entry(peer.clone());
+        of_peer
+            .or_insert_with(|| Workers::new(WORKERS_OF_PEER))
+            .clone()
     }
 
     fn current(&self) -> RwLockReadGuard<'_, Current> {
@@ -138,19 +156,19 @@ impl Directories for Served {
         };
         let options = LocalOptions {
             peer: peer.clone(),
+            workers: self.workers(peer),
             ..LocalOptions::default()
         };
-        let opening = tokio::task::spawn_blocking(move || LocalService::open(&path, options));
-        let opened = opening
-            .await
-            .map_err(|error| Error::new(ErrorKind::Io, "opening a directory").because(error))?;
-        let local = opened.map_err(|error| {
+        let local = open(path, options).await.map_err(|error| {
             // Where it lies here is none of the peer's business.
             tracing::error!(event = "directory.failed", directory, reason = %error.chain());
-            Error::new(
-                error.kind(),
-                format!("the directory `{directory}` cannot be opened there"),
-            )
+            // Nor is it the peer's fault, should it be gone.
+            let kind = match error.kind() {
+                ErrorKind::Denied => ErrorKind::Denied,
+                _ => ErrorKind::Io,
+            };
+            let what = format!("the directory `{directory}` cannot be opened there");
+            Error::new(kind, what)
         })?;
         let name = self.name(peer).unwrap_or_else(|| peer.to_string());
         let policy = self.policy.clone();
@@ -188,6 +206,13 @@ impl Directories for Served {
         });
         granted.take(MAX_GRANTS).collect()
     }
+}
+
+/// Opens a directory, which may take long where it is on a network.
+pub(super) async fn open(path: PathBuf, options: LocalOptions) -> Result<LocalService> {
+    tokio::task::spawn_blocking(move || LocalService::open(&path, options))
+        .await
+        .map_err(|error| Error::new(ErrorKind::Io, "opening a directory").because(error))?
 }
 
 fn right(right: realize_config::Right) -> Right {

@@ -217,6 +217,7 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
         tasks.spawn(endpoint.serve(stop.clone()));
     }
     say_started(&config, &listening);
+    let lost = CancellationToken::new();
     for (transport, listener) in listening {
         let address = listener.endpoint();
         print(&format!("listening on {transport} {address}"));
@@ -225,16 +226,22 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
             transport,
             address = address.as_str()
         );
-        tasks.spawn(Arc::clone(&serving).accept(transport, listener, tasks.clone(), stop.clone()));
+        let told = (stop.clone(), lost.clone());
+        tasks.spawn(Arc::clone(&serving).accept(transport, listener, tasks.clone(), told));
     }
     tasks.spawn(sweep::keep_swept(Arc::clone(&served), stop.clone()));
     // Fails where no systemd waits for it.
     let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
     let mut current = config.clone();
     let signal = loop {
-        match signals.next().await {
+        let wanted = tokio::select! {
+            wanted = signals.next() => wanted,
+            // Whoever watches over the daemon starts it again; one that serves nothing helps nobody.
+            () = lost.cancelled() => break None,
+        };
+        match wanted {
             Wanted::Reload => {}
-            Wanted::Stop(signal) => break signal,
+            Wanted::Stop(signal) => break Some(signal),
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
         match reload::reload(origin, &current, &serving) {
@@ -262,7 +269,10 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
             reason = "connections that did not end in time are cut; what they moved is safe"
         );
     }
-    Ok(())
+    match signal {
+        Some(_) => Ok(()),
+        None => Err(Exit::other("a listener has failed; see the log")),
+    }
 }
 
 /// The endpoint of what this daemon counts.

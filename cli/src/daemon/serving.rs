@@ -22,6 +22,8 @@ use crate::exit::chain;
 const HANDSHAKE: Duration = Duration::from_secs(15);
 /// How many handshakes are under way at once. A transport may let in fewer, and choose among them.
 const MAX_HANDSHAKES: usize = 1024;
+/// How long nobody is accepted after that failed: what a system lacks it lacks for a while.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(10);
 /// How many connections are served at once.
 const MAX_CONNECTIONS: usize = 1024;
 /// How many of them one peer has, so that none has all: enough for the lanes of all its sessions.
@@ -57,13 +59,14 @@ impl Serving {
         served.metrics.show(served, per_peer, &served.limits)
     }
 
-    /// Accepts connections until it is told to stop.
+    /// Accepts connections until it is told to stop. When a listener comes to its end before that,
+    /// `lost` is cancelled.
     pub(super) async fn accept(
         self: Arc<Self>,
         transport: String,
         mut listener: Box<dyn Listener>,
         tasks: TaskTracker,
-        stop: CancellationToken,
+        (stop, lost): (CancellationToken, CancellationToken),
     ) {
         let address = listener.endpoint();
         loop {
@@ -85,9 +88,16 @@ impl Serving {
                         address = address.as_str(),
                         error = "it was shut down"
                     );
+                    lost.cancel();
                     return;
                 }
-                Err(error) => self.reject(&transport, Rejected::of(&error)),
+                Err(error) => {
+                    self.reject(&transport, Rejected::of(&error));
+                    tokio::select! {
+                        () = stop.cancelled() => return,
+                        () = tokio::time::sleep(ACCEPT_PAUSE) => {}
+                    }
+                }
             }
         }
     }
@@ -244,9 +254,49 @@ impl<'a> Rejected<'a> {
 mod tests {
     use std::io;
 
+    use async_trait::async_trait;
+    use realize_core::transport::Endpoint;
     use rstest::rstest;
+    use tokio::time::Instant;
 
     use super::*;
+    use crate::metrics::ServedMetrics;
+
+    /// A listener that the system has no descriptors for, so many times, and that ends then.
+    #[derive(Debug)]
+    struct Failing(u32);
+
+    #[async_trait]
+    impl Listener for Failing {
+        fn endpoint(&self) -> Endpoint {
+            Endpoint::new("nowhere").unwrap()
+        }
+
+        async fn accept(&mut self) -> Result<Handshake, TransportError> {
+            let Some(left) = self.0.checked_sub(1) else {
+                return Err(TransportError::Closed);
+            };
+            self.0 = left;
+            Err(io::Error::other("too many open files").into())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_listener_that_fails_is_given_time_and_one_that_ends_is_told_of() {
+        let served = Served::new(ServedMetrics::new(["test"]).unwrap());
+        let serving = Arc::new(Serving::new(Arc::new(served), KnownPeers::default()));
+        let (stop, lost) = (CancellationToken::new(), CancellationToken::new());
+        let since = Instant::now();
+        let accepting = serving.accept(
+            "test".to_owned(),
+            Box::new(Failing(20)),
+            TaskTracker::new(),
+            (stop, lost.clone()),
+        );
+        accepting.await;
+        assert!(since.elapsed() >= ACCEPT_PAUSE * 20);
+        assert!(lost.is_cancelled());
+    }
 
     fn identity(peer: Option<&str>, what: &str) -> TransportError {
         TransportError::Identity {

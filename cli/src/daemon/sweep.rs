@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use realize_core::{LocalOptions, LocalService};
+use realize_core::LocalOptions;
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, info_span};
 
-use super::directories::Served;
+use super::directories::{Served, open};
 
 /// How old a partial may get.
 const MAX_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -31,7 +31,7 @@ pub(super) async fn keep_swept(served: Arc<Served>, stop: CancellationToken) {
 
 async fn sweep_all(served: &Served) {
     for (directory, path) in served.paths() {
-        let swept = match LocalService::open(&path, LocalOptions::default()) {
+        let swept = match open(path, LocalOptions::default()).await {
             Ok(service) => {
                 let span = info_span!("directory", directory);
                 service.sweep(MAX_AGE).instrument(span).await

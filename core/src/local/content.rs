@@ -1,7 +1,6 @@
 //! The content of files: reading and hashing it, signatures, differences, blocks and patches.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
@@ -79,6 +78,7 @@ impl Storage {
     }
 
     pub(crate) fn hash(&self, hash: &Hash) -> Result<RangeHash> {
+        let _reading = self.reading();
         let file = self.open_version(&hash.path, &hash.version)?;
         let mut hasher = TreeHasher::range(hash.size, hash.range.start()).map_err(misfit)?;
         if hash.range.end() > hash.size {
@@ -115,14 +115,13 @@ impl Storage {
                 return Err(changed());
             }
             take(bytes, piece)?;
-            if self.ending.load(Ordering::Relaxed) {
-                return Err(Error::new(ErrorKind::Io, "the run has ended"));
-            }
+            self.go_on()?;
         }
         Ok(())
     }
 
     pub(crate) fn calculate_signature(&self, request: &SignatureRequest) -> Result<Signature> {
+        let _reading = self.reading();
         let (file, hash) = match &request.basis {
             // If blocks were taken for each other, the partial is mended.
             Basis::Final(version) => {
@@ -130,7 +129,7 @@ impl Storage {
                 (file, BlockHash::Quick)
             }
             Basis::Partial => {
-                let _working = self.work_as(Role::Destination)?;
+                self.check_role(Role::Destination)?;
                 let _writing = self.construction.write(&request.target.path)?;
                 let partial = self.partial(&request.target, Stale::Keep)?;
                 (Arc::clone(partial.lock().file()), BlockHash::Exact)
@@ -154,6 +153,7 @@ impl Storage {
             }
             signer.update(bytes);
             at = piece.end();
+            self.go_on()?;
         }
         signer.finish().map_err(bad_delta)
     }

@@ -59,11 +59,13 @@ mod state;
 mod sweep;
 mod version;
 mod walk;
+mod workers;
 
 pub use self::os::OsFileSystem as SystemFileSystem;
 pub use self::relation::{Relation, relation};
 pub use self::version::version_size;
 pub use self::walk::MAX_DEPTH;
+pub use self::workers::Workers;
 
 /// A destination with less free space than this, in bytes, is said to be low on it.
 const LOW_SPACE: u64 = 1 << 30;
@@ -80,6 +82,8 @@ pub struct LocalOptions {
     pub clock: Arc<dyn Clock>,
     /// Whose files these are: partials of different peers do not meet.
     pub peer: PeerId,
+    /// How many calls are worked on at once; others wait.
+    pub workers: Workers,
 }
 
 impl Default for LocalOptions {
@@ -88,6 +92,7 @@ impl Default for LocalOptions {
             file_system: Arc::new(OsFileSystem),
             clock: Arc::new(SystemClock),
             peer: PeerId::local(),
+            workers: Workers::default(),
         }
     }
 }
@@ -96,6 +101,7 @@ impl Default for LocalOptions {
 #[derive(Clone, Debug)]
 pub struct LocalService {
     storage: Arc<Storage>,
+    workers: Workers,
 }
 
 /// What the blocking side of a [`LocalService`] works with.
@@ -116,8 +122,8 @@ struct Storage {
     /// Held while files are deleted or put back: two at once would take the reserved place from
     /// each other.
     deleting: Arc<Mutex<()>>,
-    /// Read by whatever changes the directory; written by a release, which waits for the end of
-    /// what a cancelled run has begun.
+    /// Read by whatever changes the directory, or reads much of a file; written by a release, which
+    /// waits for the end of what a cancelled run has begun.
     working: RwLock<()>,
     /// Set while a release waits: what reads long files ends early.
     ending: AtomicBool,
@@ -151,17 +157,25 @@ impl LocalService {
         };
         Ok(Self {
             storage: Arc::new(storage),
+            workers: options.workers,
         })
     }
 
-    /// Runs `work` on a blocking thread. What it logs is within the spans that it was asked in.
+    /// Runs `work` on a blocking thread, once a worker is free. What it logs is within the spans that
+    /// it was asked in.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        let worker = self.workers.take().await?;
         let storage = Arc::clone(&self.storage);
         let span = tracing::Span::current();
-        tokio::task::spawn_blocking(move || span.in_scope(|| work(&storage)))
+        let working = move || {
+            let done = span.in_scope(|| work(&storage));
+            drop(worker);
+            done
+        };
+        tokio::task::spawn_blocking(working)
             .await
             .map_err(|error| Error::new(ErrorKind::Io, "a storage task failed").because(error))?
     }
@@ -193,14 +207,16 @@ impl Storage {
     /// Lets a change begin, if the directory is claimed in `role`; until the answer is dropped, it
     /// is not given back.
     fn work_as(&self, role: Role) -> Result<RwLockReadGuard<'_, ()>> {
-        let working = self.working.read().unwrap_or_else(PoisonError::into_inner);
+        let working = self.reading();
+        self.check_role(role).map(|()| working)
+    }
+
+    fn check_role(&self, role: Role) -> Result<()> {
         if self.has_role(role) {
-            return Ok(working);
+            return Ok(());
         }
-        Err(Error::new(
-            ErrorKind::Invalid,
-            "the directory is not claimed for this",
-        ))
+        let what = "the directory is not claimed for this";
+        Err(Error::new(ErrorKind::Invalid, what))
     }
 
     /// From which source files come.
@@ -208,6 +224,19 @@ impl Storage {
         let leases = self.leases.lock().unwrap_or_else(PoisonError::into_inner);
         let destination = leases.iter().find(|l| l.role == Role::Destination);
         destination.map(|lease| lease.origin).unwrap_or_default()
+    }
+
+    /// Until the answer is dropped, the directory is not given back.
+    fn reading(&self) -> RwLockReadGuard<'_, ()> {
+        self.working.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails once the directory is about to be given back: what takes long asks now and then.
+    fn go_on(&self) -> Result<()> {
+        if self.ending.load(Ordering::Relaxed) {
+            return Err(Error::new(ErrorKind::Io, "the run has ended"));
+        }
+        Ok(())
     }
 
     fn has_role(&self, role: Role) -> bool {

@@ -264,12 +264,8 @@ impl<'a> Sources<'a> {
         way: Way<'_>,
     ) -> Result<Option<Arc<Place>>> {
         let link = way.link;
-        if [self.storage, destination]
-            .iter()
-            .any(|end| end.ending.load(Ordering::Relaxed))
-        {
-            return Err(Error::new(ErrorKind::Io, "the run has ended"));
-        }
+        self.storage.go_on()?;
+        destination.go_on()?;
         let from = self.places.parent(&link.source, Missing::Fail)?;
         let opened = self
             .storage

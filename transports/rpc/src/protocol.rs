@@ -8,6 +8,9 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use realize_core::delta::MAX_SIGNATURE_BLOCKS;
+use realize_core::path::MAX_PATH_LEN;
+use realize_core::service::MAX_BATCH;
 use serde::{Deserialize, Serialize};
 use tarpc::context::Context;
 use tarpc::trace;
@@ -275,24 +278,52 @@ pub(crate) fn is_urgent(frame: &Frame) -> bool {
 
 /// How many bytes the answer to a call may take.
 pub(crate) fn answer_size(call: &Call) -> usize {
-    /// What a page of a listing takes, as a rule.
-    const PAGE: u64 = 256 << 10;
-    /// What any answer may take.
-    const SMALL: usize = 1 << 10;
+    /// What any answer may take, and the one about an item of a batch besides its path.
+    const SMALL: u64 = 1 << 10;
+    /// What is said of an offer, with the ranges of a partial and the state of its hash.
+    const OFFERED: u64 = 4 << 10;
+    /// What a block takes in a signature: its two sums.
+    const SUMS: u64 = 17;
     let range = |range: &wire::Range| range.end.saturating_sub(range.start);
     let bytes = match call {
         Call::Read { read } => range(&read.range),
-        Call::ReadBatch { reads } => reads
-            .0
-            .iter()
-            .fold(0, |sum: u64, read| sum.saturating_add(read.size)),
+        Call::ReadBatch { reads } => items(&reads.0, |read| {
+            SMALL
+                .saturating_add(read.size)
+                .saturating_add(len(&read.path.0))
+        }),
         Call::Diff { request } => range(&request.range),
-        Call::List { .. } => PAGE,
-        _ => 0,
+        Call::CalculateSignature { request } => {
+            let blocks = range(&request.range) / u64::from(request.block.max(1)) + 1;
+            blocks.min(MAX_SIGNATURE_BLOCKS as u64) * SUMS
+        }
+        // As many as fit in a page, with paths of any length.
+        Call::List { .. } => MAX_BATCH as u64 * (MAX_PATH_LEN as u64 + SMALL),
+        Call::Offer { offers } => items(&offers.0, |offer| OFFERED + len(&offer.path.0)),
+        Call::Put { puts } => items(&puts.0, |put| SMALL + len(&put.path.0)),
+        Call::MakeDirectories { makes } => items(&makes.0, |make| SMALL + len(&make.path.0)),
+        Call::Finish { finishes } => items(&finishes.0, |finish| SMALL + len(&finish.path.0)),
+        Call::Delete { deletes } => items(&deletes.0, |delete| match delete {
+            wire::Delete::File { path, .. } | wire::Delete::Directory { path } => {
+                SMALL + len(&path.0)
+            }
+        }),
+        Call::Claim { .. }
+        | Call::Release { .. }
+        | Call::Send { .. }
+        | Call::Hash { .. }
+        | Call::ApplyPatch { .. }
+        | Call::Configure { .. } => 0,
     };
-    usize::try_from(bytes)
-        .unwrap_or(usize::MAX)
-        .saturating_add(SMALL)
+    usize::try_from(bytes.saturating_add(SMALL)).unwrap_or(usize::MAX)
+}
+
+fn items<T>(items: &[T], size: impl Fn(&T) -> u64) -> u64 {
+    items.iter().map(size).fold(0, u64::saturating_add)
+}
+
+fn len(path: &Bytes) -> u64 {
+    path.len() as u64
 }
 
 #[cfg(test)]

@@ -68,8 +68,8 @@ impl Service for Recorder {
         self.note("claim");
         Ok(())
     }
-    async fn release(&self, _: Ending) -> Result<()> {
-        self.note("release");
+    async fn release(&self, ending: Ending) -> Result<()> {
+        self.note(&format!("release {ending:?}"));
         Ok(())
     }
     /// A file and a link.

@@ -2,7 +2,7 @@ use super::operations::{Operation, finish, put, table};
 use super::{AccessPolicy, grant, guarded, guarded_by, peer, version};
 use crate::access::{Right, Rights};
 use crate::error::ErrorKind;
-use crate::service::{Expect, FinishFrom, Service};
+use crate::service::{Ending, Expect, FinishFrom, Service};
 use crate::tests::log::Log;
 use crate::transport::PeerId;
 
@@ -65,6 +65,19 @@ async fn a_peer_that_the_policy_does_not_name_may_do_nothing() {
             assert_eq!(error.kind(), ErrorKind::Forbidden, "{operation:?}");
         }
         assert_eq!(inner.calls(), [""; 0]);
+    }
+}
+
+/// It is in nobody's way then; of its partials nothing is removed.
+#[tokio::test]
+async fn a_peer_that_may_do_nothing_gives_back_what_it_has_claimed() {
+    for (rights, ending) in [
+        (Rights::NONE, "release Interrupted"),
+        (Right::Write.into(), "release Clean"),
+    ] {
+        let (guarded, inner) = guarded(rights);
+        guarded.release(Ending::Clean).await.unwrap();
+        assert_eq!(inner.calls(), [ending]);
     }
 }
 

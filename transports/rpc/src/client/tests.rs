@@ -82,7 +82,7 @@ async fn by_hand(lanes: usize) -> (Client, DuplexStream, UnboundedReceiver<Duple
 #[tokio::test(start_paused = true)]
 async fn so_many_calls_are_under_way_and_the_others_wait() {
     let both = both(1).await;
-    let calls = (0..3 * CALLS).map(|_| both.client.list(list("waits")));
+    let calls = (0..3 * CALLS).map(|_| both.client.read(read_of("waits", 1)));
     let calls = futures::future::join_all(calls);
     tokio::pin!(calls);
     assert!(timeout(SILENCE, &mut calls).await.is_err());

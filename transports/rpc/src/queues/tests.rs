@@ -243,7 +243,7 @@ async fn two_calls_of_one_number_break_the_protocol() {
 async fn more_calls_than_there_may_be_break_the_protocol() {
     let (mut queues, far) = server(&Budget::new(64 << 20));
     for id in 0..=MAX_CALLS as u64 {
-        far.arrives(request(id, list_call("a")));
+        far.arrives(request(id, read_call("a", 1)));
     }
     for _ in 0..MAX_CALLS {
         assert!(queues.next().await.unwrap().is_ok());

@@ -65,10 +65,12 @@ impl Handler {
     async fn take(&self, service: Arc<dyn Service>, claim: Claim) -> Result<()> {
         let role = claim.role;
         loop {
+            // Before: it may have come back by the time that the answer is here.
+            let was_returning = self.sessions.is_returning(&self.session);
             match service.claim(claim.clone()).await {
                 Err(error)
                     if error.kind() == ErrorKind::Busy
-                        && self.sessions.make_way(&self.session, role).await =>
+                        && (was_returning || self.sessions.make_way(&self.session, role).await) =>
                 {
                     pause().await;
                 }

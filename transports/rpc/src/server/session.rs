@@ -3,16 +3,18 @@
 use std::collections::HashMap;
 use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use realize_core::Service;
 use realize_core::error::{Error, ErrorKind, Result};
-use realize_core::service::{Config, Role};
+use realize_core::service::{Config, Ending, Role};
 use realize_core::throttle::{RateLimiter, Throttle};
 use realize_core::transport::PeerId;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::budget::{Budget, Budgets};
 use crate::client::MAX_LANES;
@@ -29,8 +31,9 @@ pub(super) const PEER_BUDGET: u32 = 24 << 20;
 /// A session that has been silent for so long is not in the way of a newer one of the same peer,
 /// unless it is this end that does not listen.
 const STALE: Duration = KEEP_ALIVE.saturating_mul(3);
-/// For so long after a session of a peer has ended, its claims may still be on their way back.
-const ENDING: Duration = Duration::from_secs(10);
+/// How long what a session of a peer had claimed when it ended is waited for: what a disk has begun, as
+/// a sync of all that a slow one was sent, cannot be broken off.
+const RETURNING: Duration = Duration::from_secs(600);
 /// How often a claim that is on its way back is asked for.
 const AGAIN: Duration = Duration::from_millis(50);
 
@@ -47,8 +50,17 @@ pub(super) struct Sessions {
 struct Peer {
     budgets: Budgets,
     sessions: HashMap<SessionId, Arc<Session>>,
-    /// When the last session ended that had claimed a directory.
-    ended: HashMap<String, Instant>,
+    /// The directories that sessions had claimed which have ended, while they are given back.
+    returning: Vec<Returning>,
+}
+
+/// A directory on its way back from a session that has ended.
+#[derive(Debug)]
+struct Returning {
+    directory: String,
+    since: Instant,
+    /// Dropped when it is given back.
+    under_way: Weak<()>,
 }
 
 /// A client's session.
@@ -103,10 +115,20 @@ impl Drop for Entered<'_> {
                 .is_some_and(|session| Arc::ptr_eq(session, &self.session))
         {
             peer.sessions.remove(&self.session.id);
-            if self.session.claimed().is_some() {
-                let directory = self.session.directory.clone();
-                peer.ended.insert(directory, Instant::now());
-            }
+        }
+        // Whatever became of the peer: its calls may still be at work.
+        if lanes.is_empty()
+            && self.session.claimed().is_some()
+            && let Some(under_way) = self.session.give_back()
+            && let Some(peer) = table.get_mut(&self.session.peer)
+        {
+            peer.returning
+                .retain(|other| other.under_way.strong_count() > 0);
+            peer.returning.push(Returning {
+                directory: self.session.directory.clone(),
+                since: Instant::now(),
+                under_way,
+            });
         }
     }
 }
@@ -123,6 +145,26 @@ impl Session {
     /// Notes what it has claimed the directory for; `None` once that is released.
     pub(super) fn note_claim(&self, role: Option<Role>) {
         *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = role;
+    }
+
+    /// Gives back what it has claimed, as its client is gone: what is at work for it ends as soon as it
+    /// can. The answer can be upgraded for as long as that takes.
+    fn give_back(&self) -> Option<Weak<()>> {
+        let service = Arc::clone(&self.service);
+        let under_way = Arc::new(());
+        let returning = Arc::downgrade(&under_way);
+        // Without a runtime the program ends, and so do its claims.
+        let runtime = Handle::try_current().ok()?;
+        runtime.spawn(
+            async move {
+                if let Err(error) = service.release(Ending::Interrupted).await {
+                    tracing::warn!(event = "release.failed", reason = %error.chain());
+                }
+                drop(under_way);
+            }
+            .in_current_span(),
+        );
+        Some(returning)
     }
 
     /// Ends it, with all its lanes. The first reason counts.
@@ -235,7 +277,7 @@ impl Sessions {
                 answers: Budget::new(PEER_BUDGET),
             },
             sessions: HashMap::new(),
-            ended: HashMap::new(),
+            returning: Vec::new(),
         });
         if known.sessions.contains_key(&id) {
             return Err(Error::new(ErrorKind::Invalid, "the session exists already"));
@@ -289,17 +331,19 @@ impl Sessions {
         });
     }
 
-    /// Whether a directory that was found taken may be free soon for `role`, as those in the way were
-    /// older sessions of the same peer whose client is gone. Those are ended first; a client that is
+    /// Whether a directory that was found taken may be free soon for `role`, as those in the way are,
+    /// or were, sessions of the same peer whose client is gone. They are ended first; a client that is
     /// there shows it within [`KEEP_ALIVE`], or within [`SILENCE`] where there is no room for what it
     /// says.
     pub(super) async fn make_way(&self, session: &Session, role: Role) -> bool {
         let asked = Instant::now();
+        let mut has_waited = false;
         loop {
-            let (rivals, ended) = self.rivals(session, role);
+            let rivals = self.rivals(session, role);
             if rivals.is_empty() {
-                return ended.is_some_and(|ended| ended.elapsed() < ENDING);
+                return has_waited || self.is_returning(session);
             }
+            has_waited = true;
             let is_there = |rival: &Arc<Session>| rival.heard() > Some(asked);
             if rivals.iter().any(is_there) || asked.elapsed() > SILENCE {
                 return false;
@@ -311,21 +355,32 @@ impl Sessions {
         }
     }
 
-    /// The other sessions of a session's peer that have claimed the same directory for `role`, and
-    /// when the last that had claimed it ended.
-    fn rivals(&self, session: &Session, role: Role) -> (Vec<Arc<Session>>, Option<Instant>) {
+    /// The other sessions of a session's peer that have claimed the same directory for `role`.
+    fn rivals(&self, session: &Session, role: Role) -> Vec<Arc<Session>> {
         let table = self.table();
         let Some(peer) = table.get(&session.peer) else {
-            return (Vec::new(), None);
+            return Vec::new();
         };
         let is_rival = |rival: &&Arc<Session>| {
             rival.id != session.id
                 && rival.directory == session.directory
                 && rival.claimed() == Some(role)
         };
-        let rivals = peer.sessions.values().filter(is_rival).map(Arc::clone);
-        let ended = peer.ended.get(&session.directory).copied();
-        (rivals.collect(), ended)
+        let rivals = peer.sessions.values().filter(is_rival);
+        rivals.map(Arc::clone).collect()
+    }
+
+    /// Whether a session's directory is on its way back from one of the same peer that has ended.
+    pub(super) fn is_returning(&self, session: &Session) -> bool {
+        let table = self.table();
+        let peer = table.get(&session.peer);
+        peer.is_some_and(|peer| {
+            peer.returning.iter().any(|returning| {
+                returning.directory == session.directory
+                    && returning.under_way.strong_count() > 0
+                    && returning.since.elapsed() < RETURNING
+            })
+        })
     }
 }
 

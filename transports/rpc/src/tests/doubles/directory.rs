@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -148,7 +149,12 @@ impl Service for Double {
     }
 
     async fn release(&self, _: Ending) -> Result<()> {
-        *self.owner.lock().unwrap() = None;
+        // What is at work comes to its end first.
+        while *self.owner.lock().unwrap() == Some(HELD) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let mut owner = self.owner.lock().unwrap();
+        *owner = owner.filter(|owner| *owner != self.me);
         Ok(())
     }
 
@@ -250,6 +256,9 @@ pub(crate) struct Doubles {
 /// Who has the directory.
 type Owner = Arc<Mutex<Option<u64>>>;
 
+/// Who has a directory that is kept.
+const HELD: u64 = u64::MAX;
+
 /// Keeps the directory taken for as long as it is there.
 pub(crate) struct Hold(Owner);
 
@@ -272,7 +281,7 @@ impl Doubles {
 
     /// Has the directory kept, as by work that outlives its session.
     pub(crate) fn hold(&self) -> Hold {
-        *self.owner.lock().unwrap() = Some(u64::MAX);
+        *self.owner.lock().unwrap() = Some(HELD);
         Hold(Arc::clone(&self.owner))
     }
 }
