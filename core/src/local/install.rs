@@ -7,10 +7,10 @@ use rustix::io::Errno;
 
 use super::Storage;
 use super::fs::{Access, Directory, File, Kind, Rename, Stat};
-use super::offer::stored_name;
 use super::partial::{self, Partial, Stale};
 use super::place::{Missing, Place, Places, sync_upward};
 use super::read_back::OpenPartial;
+use super::stored::{collision, stored_name};
 use super::version::LocalVersion;
 use crate::entry::{Timestamp, Version};
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -246,11 +246,10 @@ impl Storage {
         if version.is_some_and(|version| LocalVersion::of(&stat) != *version) {
             return Err(unexpected());
         }
+        if let Some(stored) = stored_name(directory, name, || Ok(stat))? {
+            return Err(collision(&stored));
+        }
         match stat.kind {
-            _ if stored_name(directory, name, &stat)?.is_some() => {
-                let what = "the destination takes its name for that of another file";
-                return Err(Error::new(ErrorKind::Collision, what));
-            }
             Kind::File if stat.size == wanted.size => {
                 let file = directory
                     .open(name, Access::Read)

@@ -56,6 +56,7 @@ mod read_back;
 mod relation;
 mod shortcut;
 mod state;
+mod stored;
 mod sweep;
 mod version;
 mod walk;

@@ -3,11 +3,12 @@
 use std::io;
 
 use super::Storage;
-use super::fs::{Directory, Kind, Stat};
+use super::fs::{Directory, Kind};
 use super::partial;
 use super::place::{Missing, Place};
+use super::stored::stored_name;
 use super::version::version_of;
-use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::error::{Doing, ErrorKind, Result};
 use crate::hash::HashState;
 use crate::range::RangeSet;
 use crate::service::{Answer, Arrived, Offer, Present, PresentKind, Role};
@@ -59,7 +60,7 @@ fn present(directory: &dyn Directory, offer: &Offer) -> Result<Present> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Present::Absent),
         other => other.doing("looking at the final name")?,
     };
-    if let Some(stored) = stored_name(directory, name, &stat)? {
+    if let Some(stored) = stored_name(directory, name, || Ok(stat))? {
         return Ok(Present::Collides(stored));
     }
     let version = version_of(&stat)?;
@@ -83,73 +84,5 @@ fn present(directory: &dyn Directory, offer: &Offer) -> Result<Present> {
             kind,
             size: stat.size,
         })
-    }
-}
-
-/// The name that is stored for what was found as `name`, if it is another one. That can only be
-/// where a look-up takes two names for one: where `name` with its case turned finds the same.
-pub(super) fn stored_name(
-    directory: &dyn Directory,
-    name: &[u8],
-    stat: &Stat,
-) -> Result<Option<Vec<u8>>> {
-    let Some(turned) = turn_case(name) else {
-        return Ok(None);
-    };
-    let same = |other: &Stat| (other.device, other.inode) == (stat.device, stat.inode);
-    match directory.stat(&turned) {
-        Ok(other) if same(&other) => {}
-        Ok(_) => return Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::io("looking at a similar name", error)),
-    }
-    let mut stored = None;
-    for entry in directory.entries().doing("comparing names")? {
-        let entry = entry.doing("comparing names")?;
-        if entry.name == name {
-            return Ok(None);
-        }
-        if directory.stat(&entry.name).is_ok_and(|other| same(&other)) {
-            stored = Some(entry.name);
-        }
-    }
-    Ok(stored)
-}
-
-/// `name` with the case of its letters turned; `None` if that is `name` itself. Of a name with letters
-/// of ASCII it is those alone: whatever takes two cases for one does so with them, while with others
-/// each file system has rules of its own.
-fn turn_case(name: &[u8]) -> Option<Vec<u8>> {
-    if name.iter().any(u8::is_ascii_alphabetic) {
-        let turn = |byte: &u8| match byte.is_ascii_lowercase() {
-            true => byte.to_ascii_uppercase(),
-            false => byte.to_ascii_lowercase(),
-        };
-        return Some(name.iter().map(turn).collect());
-    }
-    let text = std::str::from_utf8(name).ok()?;
-    let turn = |c: char| -> String {
-        if c.is_lowercase() {
-            c.to_uppercase().collect()
-        } else {
-            c.to_lowercase().collect()
-        }
-    };
-    let turned: String = text.chars().map(turn).collect();
-    (turned != text).then(|| turned.into_bytes())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn case_is_turned() {
-        assert_eq!(turn_case(b"aB1").unwrap(), b"Ab1");
-        assert_eq!(turn_case("éß.TXT".as_bytes()).unwrap(), "éß.txt".as_bytes());
-        assert_eq!(turn_case(b"a\xff").unwrap(), b"A\xff");
-        assert_eq!(turn_case("é".as_bytes()).unwrap(), "É".as_bytes());
-        assert_eq!(turn_case(b"123"), None);
-        assert_eq!(turn_case(b"\xff"), None);
     }
 }

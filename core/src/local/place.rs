@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rustix::io::Errno;
 
 use super::fs::Directory;
+use super::stored::{collision, stored_name};
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::RelPath;
 
@@ -81,6 +82,11 @@ impl Places {
         };
         let directory = open_or_create(&*above.directory, path.file_name(), missing)
             .map_err(|error| not_a_directory(error, path))?;
+        let stat = || directory.own_stat().doing("looking at the directory");
+        let stored = stored_name(&*above.directory, path.file_name(), stat)?;
+        if let Some(stored) = stored {
+            return Err(collision(&stored));
+        }
         self.check(&*directory)?;
         let place = Arc::new(Place {
             directory,

@@ -8,6 +8,7 @@ use realize_core::entry::Timestamp;
 use super::content::{Content, PAGE_LEN, Space};
 use super::inode::{Body, Ino, Inode, Name, Names};
 use super::journal::Transaction;
+use super::names::Alike;
 
 /// The inode of `/`.
 pub(super) const ROOT: Ino = 1;
@@ -26,7 +27,7 @@ pub(super) struct Disk {
     /// The changes of names that are not durable yet, oldest first.
     pub(super) journal: Vec<Transaction>,
     pub(super) now: Timestamp,
-    pub(super) any_case: bool,
+    pub(super) alike: Alike,
     /// Whether two names can change places.
     pub(super) exchanges: bool,
     /// Whether a file can get another name, but by a test.
@@ -56,7 +57,7 @@ impl Disk {
             devices: BTreeMap::from([(ROOT_DEVICE, Space::default())]),
             journal: Vec::new(),
             now,
-            any_case: false,
+            alike: Alike::Bytes,
             exchanges: true,
             links: true,
             shares: false,

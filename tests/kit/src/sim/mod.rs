@@ -35,6 +35,7 @@ use self::content::PAGE_LEN;
 use self::directory::SimDirectory;
 use self::disk::{Disk, errno};
 pub use self::journal::Crash;
+use self::names::Alike;
 use self::script::Verdict;
 pub use self::script::{Call, Effect, Lie, Script};
 
@@ -60,7 +61,15 @@ impl SimFileSystem {
     /// Makes all its directories find names in another case. A name is stored as it was made.
     #[must_use]
     pub fn case_insensitive(self) -> Self {
-        self.disk().any_case = true;
+        self.disk().alike = Alike::Cases;
+        self
+    }
+
+    /// Makes all its directories find names in another normal form of Unicode. A name is stored as it
+    /// was made.
+    #[must_use]
+    pub fn form_insensitive(self) -> Self {
+        self.disk().alike = Alike::Forms;
         self
     }
 

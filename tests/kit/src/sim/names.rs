@@ -3,6 +3,7 @@
 use std::io;
 
 use realize_core::local::fs::Rename;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::disk::{Disk, errno};
 use super::inode::{Body, Ino, Inode, Name, Names};
@@ -11,10 +12,28 @@ use super::journal::{Change, Transaction};
 /// The longest name.
 const NAME_MAX: usize = 255;
 
-/// What a case-insensitive directory compares. Letters beyond ASCII it takes as they are, as some file
-/// systems do.
-fn folded(name: &[u8]) -> Name {
-    name.to_ascii_lowercase()
+/// Which names a look-up takes for one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Alike {
+    /// Those of the same bytes.
+    #[default]
+    Bytes,
+    /// Those that differ in the case of letters of ASCII; others are taken as they are, as some file
+    /// systems do.
+    Cases,
+    /// Those that are one in a normal form of Unicode (NFD).
+    Forms,
+}
+
+impl Alike {
+    /// What is the same of all that are taken for `name`.
+    fn folded(self, name: &[u8]) -> Name {
+        match (self, std::str::from_utf8(name)) {
+            (Self::Cases, _) => name.to_ascii_lowercase(),
+            (Self::Forms, Ok(text)) => text.nfd().collect::<String>().into_bytes(),
+            (Self::Bytes | Self::Forms, _) => name.to_vec(),
+        }
+    }
 }
 
 /// Refuses what is no single component: a caller that relies on the kernel here would escape.
@@ -36,12 +55,12 @@ impl Disk {
         if let Some(ino) = names.get(name) {
             return Ok((name.to_vec(), *ino));
         }
-        let wanted = if self.any_case {
-            folded(name)
-        } else {
+        if self.alike == Alike::Bytes {
             return Err(errno(libc::ENOENT));
-        };
-        let found = names.iter().find(|(stored, _)| folded(stored) == wanted);
+        }
+        let wanted = self.alike.folded(name);
+        let mut names = names.iter();
+        let found = names.find(|(stored, _)| self.alike.folded(stored) == wanted);
         found
             .map(|(stored, ino)| (stored.clone(), *ino))
             .ok_or_else(|| errno(libc::ENOENT))
