@@ -145,11 +145,19 @@ pub(crate) const RESERVED_NAMES: [&[u8]; 3] = [
     b".realize-deleting",
 ];
 
+/// What stands before the name of a source file between its rename and its end, where there is no room
+/// for the directory that holds such files.
+pub(crate) const RESERVED_ASIDE: &[u8] = b".realize-deleting-";
+
 /// Whether `name` is one that realize keeps for its own files: `.realize-`, 32 hexadecimal digits
 /// and `.part`, `.state`, `.source` or `.destination`; or one of the two lease files; or the
-/// directory `.realize-deleting`. No peer can address them; a user's own `.realize-notes` is not one of them.
+/// directory `.realize-deleting`, or that with `-` and a name behind it. No peer can address them; a
+/// user's own `.realize-notes` is not one of them.
 pub fn is_reserved(name: &[u8]) -> bool {
     if RESERVED_NAMES.contains(&name) {
+        return true;
+    }
+    if name.starts_with(RESERVED_ASIDE) {
         return true;
     }
     let Some(rest) = name.strip_prefix(RESERVED_PREFIX) else {
@@ -278,6 +286,7 @@ mod tests {
     #[case(b"./a", InvalidPath::Dots)]
     #[case(b"a\0b", InvalidPath::Nul)]
     #[case(b".realize-deleting/x", InvalidPath::Reserved)]
+    #[case(b"d/.realize-deleting-x", InvalidPath::Reserved)]
     #[case(
         b"d/.realize-0123456789abcdef0123456789abcdef.part",
         InvalidPath::Reserved

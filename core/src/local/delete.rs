@@ -1,14 +1,15 @@
 //! Deleting at the source: rename to a reserved place, look again, unlink or rename back.
 //!
 //! The reserved place is a directory beside the file, in which the file keeps its own name, so that
-//! whatever a crash leaves there can be put back without any record of it.
+//! whatever a crash leaves there can be put back without any record of it. On a disk that is full
+//! there is no room for a directory: there it is a reserved name beside the file's own.
 
 use std::io;
 use std::sync::{Arc, PoisonError};
 
 use super::Storage;
 use super::fs::{Access, Directory, File, Kind, Rename, Stat};
-use super::names::DELETING;
+use super::names::{self, DELETING};
 use super::place::{Missing, Place};
 use super::version::{Became, Linked, LocalVersion};
 use crate::error::{Doing, Error, ErrorKind, Result};
@@ -109,7 +110,7 @@ impl Storage {
     pub(super) fn can_delete_in(&self, directory: &Arc<dyn Directory>) -> bool {
         let _alone = self.deleting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut deleter = Deleter::new(Arc::clone(directory), &self.linked);
-        let can = deleter.place().is_ok();
+        let can = deleter.aside().is_ok();
         deleter.finish();
         can
     }
@@ -123,6 +124,15 @@ fn remove_directory(parent: &dyn Directory, name: &[u8]) -> Result<()> {
         }
         other => other.doing("removing the directory"),
     }
+}
+
+/// Where a source file is between its rename and its end.
+#[derive(Debug)]
+enum Aside {
+    /// In the reserved place, under its own name.
+    In(Arc<dyn Directory>),
+    /// In its own directory, under a reserved name.
+    Beside,
 }
 
 /// Deletes files of one directory.
@@ -150,7 +160,7 @@ impl<'a> Deleter<'a> {
             // An answer was lost: it is deleted already, and no place is made for it.
             return Ok(());
         }
-        let place = self.place()?;
+        let aside = self.aside()?;
         // The last look before the rename, which hides the time of the last change: nothing comes
         // between the two.
         let found = match self.directory.stat(name) {
@@ -161,7 +171,7 @@ impl<'a> Deleter<'a> {
             Still::Version(version) => version,
             // Its other name is the destination's: no other one of the source changes with it.
             Still::File(_) if still.holds(&found) => {
-                return self.remove(&*place, name, found.kind, still).map(drop);
+                return self.remove(&aside, name, found.kind, still).map(drop);
             }
             Still::File(version) => return Err(changed(version, &found)),
         };
@@ -176,12 +186,12 @@ impl<'a> Deleter<'a> {
         }
         if found.links > 1 {
             return self.linked.while_deleting(version, || {
-                let file = self.remove(&*place, name, found.kind, still)?;
+                let file = self.remove(&aside, name, found.kind, still)?;
                 let after = file.map(|file| file.stat().doing("looking at other names"));
                 Ok(((), after.transpose()?))
             });
         }
-        self.remove(&*place, name, found.kind, still).map(drop)
+        self.remove(&aside, name, found.kind, still).map(drop)
     }
 
     fn is_gone(&self, name: &[u8]) -> Result<bool> {
@@ -195,40 +205,58 @@ impl<'a> Deleter<'a> {
     /// it. Answers the file without this name; a link is not opened.
     fn remove(
         &self,
-        place: &dyn Directory,
+        aside: &Aside,
         name: &[u8],
         kind: Kind,
         still: &Still,
     ) -> Result<Option<Arc<dyn File>>> {
+        let (place, reserved) = match aside {
+            Aside::In(place) => (&**place, name.to_vec()),
+            Aside::Beside => {
+                let reserved = names::aside(name).ok_or_else(|| {
+                    let what = "the source's disk is full, and the name too long for another way";
+                    Error::new(ErrorKind::Full, what)
+                })?;
+                (&*self.directory, reserved)
+            }
+        };
         self.directory
-            .rename(name, place, name, Rename::Aside)
+            .rename(name, place, &reserved, Rename::Aside)
             .doing("setting the source file aside")?;
-        let checked = check(place, name, kind, still).and_then(|file| {
-            place.unlink(name).doing("deleting the source file")?;
+        let checked = check(place, &reserved, kind, still).and_then(|file| {
+            let unlinked = place.unlink(&reserved);
+            unlinked.doing("deleting the source file")?;
             Ok(file)
         });
         match checked {
             Ok(file) => Ok(file),
-            Err(error) => match place.rename(name, &*self.directory, name, Rename::NoReplace) {
-                Err(back) if back.kind() != io::ErrorKind::NotFound => Err(stranded(back)),
-                _ => Err(error),
-            },
+            Err(error) => {
+                match place.rename(&reserved, &*self.directory, name, Rename::NoReplace) {
+                    Err(back) if back.kind() != io::ErrorKind::NotFound => {
+                        Err(stranded(aside, &reserved, back))
+                    }
+                    _ => Err(error),
+                }
+            }
         }
     }
 
-    fn place(&mut self) -> Result<Arc<dyn Directory>> {
+    /// Where files are set aside.
+    fn aside(&mut self) -> Result<Aside> {
         if let Some(place) = &self.place {
-            return Ok(Arc::clone(place));
+            return Ok(Aside::In(Arc::clone(place)));
         }
         match self.directory.create_directory(DELETING, 0o700) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            // Each file that goes makes room: the next one asks again.
+            Err(error) if ErrorKind::of_io(&error) == ErrorKind::Full => return Ok(Aside::Beside),
             other => other.doing("making room for deletions")?,
         }
         let place = self
             .directory
             .open_directory(DELETING)
             .doing("making room for deletions")?;
-        Ok(Arc::clone(self.place.insert(place)))
+        Ok(Aside::In(Arc::clone(self.place.insert(place))))
     }
 
     /// Removes the reserved place again.
@@ -283,50 +311,36 @@ fn changed(before: &LocalVersion, after: &Stat) -> Error {
         .because(Became { before, after })
 }
 
-fn stranded(error: io::Error) -> Error {
-    let place = String::from_utf8_lossy(DELETING).into_owned();
-    Error::io(
-        format!("putting the file back from the directory {place} beside it"),
-        error,
-    )
-}
-
-/// Whether a name is the same file's in both directories.
-fn is_same(one: &dyn Directory, other: &dyn Directory, name: &[u8]) -> bool {
-    let own = |directory: &dyn Directory| {
-        let stat = directory.stat(name).ok()?;
-        Some((stat.device, stat.inode))
+fn stranded(aside: &Aside, reserved: &[u8], error: io::Error) -> Error {
+    let what = match aside {
+        Aside::In(_) => format!(
+            "putting the file back from the directory {} beside it",
+            Escaped(DELETING)
+        ),
+        Aside::Beside => format!("putting the file back from {} beside it", Escaped(reserved)),
     };
-    own(one).is_some_and(|found| own(other) == Some(found))
+    Error::io(what, error)
 }
 
-/// Puts back what an interrupted deletion left in `directory`.
-pub(crate) fn put_back(directory: &Arc<dyn Directory>) -> Result<()> {
+/// Puts back what an interrupted deletion left in `directory`; that under reserved names beside
+/// others too, if `all` is to be looked at.
+pub(crate) fn put_back(directory: &Arc<dyn Directory>, all: bool) -> Result<()> {
+    const DOING: &str = "looking for interrupted deletions";
+    if all {
+        for entry in directory.entries().doing(DOING)? {
+            let aside = entry.doing(DOING)?.name;
+            if let Some(name) = names::before_aside(&aside) {
+                put_back_one(&**directory, &aside, &**directory, name)?;
+            }
+        }
+    }
     let place = match directory.open_directory(DELETING) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        other => other.doing("looking for interrupted deletions")?,
+        other => other.doing(DOING)?,
     };
-    for entry in place.entries().doing("looking for interrupted deletions")? {
-        let name = entry.doing("looking for interrupted deletions")?.name;
-        match place.rename(&name, &**directory, &name, Rename::NoReplace) {
-            Err(error)
-                if error.kind() == io::ErrorKind::AlreadyExists
-                    && is_same(&**directory, &*place, &name) =>
-            {
-                // It was on its way back, and has both names.
-                place
-                    .unlink(&name)
-                    .doing("putting back an interrupted deletion")?;
-            }
-            // The name is taken again: both files are kept, and a person has to look.
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => tracing::warn!(
-                event = "file.stranded",
-                path = %Escaped(&name),
-                directory = %Escaped(DELETING),
-                "an interrupted deletion cannot be put back: its name is taken"
-            ),
-            other => other.doing("putting back an interrupted deletion")?,
-        }
+    for entry in place.entries().doing(DOING)? {
+        let name = entry.doing(DOING)?.name;
+        put_back_one(&*place, &name, &**directory, &name)?;
     }
     match directory.remove_directory(DELETING) {
         Err(error)
@@ -335,6 +349,41 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>) -> Result<()> {
                 io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty
             ) =>
         {
+            Ok(())
+        }
+        other => other.doing("putting back an interrupted deletion"),
+    }
+}
+
+/// Gives what is `aside` in `place` its `name` in `directory` back.
+fn put_back_one(
+    place: &dyn Directory,
+    aside: &[u8],
+    directory: &dyn Directory,
+    name: &[u8],
+) -> Result<()> {
+    let own = |directory: &dyn Directory, name: &[u8]| {
+        let stat = directory.stat(name).ok()?;
+        Some((stat.device, stat.inode))
+    };
+    match place.rename(aside, directory, name, Rename::NoReplace) {
+        // It was on its way back, and has both names.
+        Err(error)
+            if error.kind() == io::ErrorKind::AlreadyExists
+                && own(place, aside).is_some_and(|found| own(directory, name) == Some(found)) =>
+        {
+            place
+                .unlink(aside)
+                .doing("putting back an interrupted deletion")
+        }
+        // The name is taken again: both files are kept, and a person has to look.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            tracing::warn!(
+                event = "file.stranded",
+                path = %Escaped(name),
+                aside = %Escaped(aside),
+                "an interrupted deletion cannot be put back: its name is taken"
+            );
             Ok(())
         }
         other => other.doing("putting back an interrupted deletion"),
@@ -363,13 +412,13 @@ mod tests {
         fs::write(path("f"), "content").unwrap();
         fs::hard_link(path("f"), aside.join("f")).unwrap();
         let root = |path: &Path| OsFileSystem.open_root(path).unwrap();
-        put_back(&root(directory.path())).unwrap();
+        put_back(&root(directory.path()), false).unwrap();
         assert!(!aside.exists());
         assert_eq!(fs::read(path("f")).unwrap(), b"content");
         // Another file of that name is another matter.
         fs::create_dir(&aside).unwrap();
         fs::write(aside.join("f"), "other").unwrap();
-        put_back(&root(directory.path())).unwrap();
+        put_back(&root(directory.path()), false).unwrap();
         assert_eq!(fs::read(aside.join("f")).unwrap(), b"other");
         assert_eq!(fs::read(path("f")).unwrap(), b"content");
     }

@@ -50,11 +50,22 @@ impl Lease {
                 if lease.unclean {
                     remove_probes(root, claim.role)?;
                 }
-                write_holder(&*file, claim)?;
+                match write_holder(&*file, claim) {
+                    // Nobody gets to know who has it; a full source is to be emptied all the same.
+                    Err(error) if error.kind() == ErrorKind::Full && claim.role == Role::Source => {
+                    }
+                    other => other?,
+                }
                 lease.file = Some(file);
             }
-            // Nothing in the root can be deleted by us, but perhaps deeper down.
-            Err(error) if error.kind() == ErrorKind::Denied && claim.role == Role::Source => {
+            // Nothing in the root can be deleted by us, but perhaps deeper down. Or the disk is full,
+            // and to be emptied.
+            Err(error)
+                if matches!(error.kind(), ErrorKind::Denied | ErrorKind::Full)
+                    && claim.role == Role::Source =>
+            {
+                // Whether the run before came to its end is not known then.
+                lease.unclean = true;
                 tracing::warn!(
                     event = "lease.unavailable",
                     reason = %error.chain(),
@@ -64,8 +75,12 @@ impl Lease {
             }
             Err(error) => return Err(error),
         }
-        root.create(&names::probe(claim.run, claim.role))
-            .doing("creating this run's probe")?;
+        match root.create(&names::probe(claim.run, claim.role)) {
+            // The other end's probe does as well.
+            Err(error)
+                if ErrorKind::of_io(&error) == ErrorKind::Full && claim.role == Role::Source => {}
+            other => drop(other.doing("creating this run's probe")?),
+        }
         Ok(lease)
     }
 

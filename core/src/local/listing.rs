@@ -40,8 +40,9 @@ struct Listing {
 pub(crate) struct Duties {
     /// Fails in the directory that holds this probe.
     pub(crate) forbidden: Option<Vec<u8>>,
-    /// Puts back what an interrupted deletion left, while it holds this lock.
-    pub(crate) put_back: Option<Arc<Mutex<()>>>,
+    /// Puts back what an interrupted deletion left, while it holds this lock; whatever it is, where
+    /// the run before did not come to its end.
+    pub(crate) put_back: Option<(Arc<Mutex<()>>, bool)>,
 }
 
 impl Listings {
@@ -106,11 +107,11 @@ impl Duties {
             if let Some(probe) = &self.forbidden {
                 check_overlap(&**directory, probe)?;
             }
-            let Some(deleting) = &self.put_back else {
+            let Some((deleting, all)) = &self.put_back else {
                 return Ok(());
             };
             let _alone = deleting.lock().unwrap_or_else(PoisonError::into_inner);
-            put_back(directory)
+            put_back(directory, *all)
         })
     }
 }

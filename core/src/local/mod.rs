@@ -200,8 +200,8 @@ impl Storage {
         Duties {
             forbidden: lease.map(|lease| names::probe(lease.run, Role::Destination)),
             put_back: lease
-                .is_some_and(|lease| lease.role == Role::Source)
-                .then(|| Arc::clone(&self.deleting)),
+                .filter(|lease| lease.role == Role::Source)
+                .map(|lease| (Arc::clone(&self.deleting), lease.unclean)),
         }
     }
 

@@ -1,10 +1,26 @@
 //! The reserved names that storage gives its own files.
 
-use crate::path::{RESERVED_DIGITS, RESERVED_PREFIX, RelPath, is_reserved};
+use crate::path::{
+    MAX_NAME_LEN, RESERVED_ASIDE, RESERVED_DIGITS, RESERVED_PREFIX, RelPath, is_reserved,
+};
 use crate::service::{Role, RunId};
 
 /// The directory that holds a source file between its rename and its end.
 pub(crate) const DELETING: &[u8] = b".realize-deleting";
+/// The name of a source file between its rename and its end where there is no such directory; `None` if
+/// that would be too long.
+pub(crate) fn aside(name: &[u8]) -> Option<Vec<u8>> {
+    let aside = [RESERVED_ASIDE, name].concat();
+    (aside.len() <= MAX_NAME_LEN).then_some(aside)
+}
+
+/// The name that a file had before it got the name `aside`.
+pub(crate) fn before_aside(aside: &[u8]) -> Option<&[u8]> {
+    aside
+        .strip_prefix(RESERVED_ASIDE)
+        .filter(|name| !name.is_empty())
+}
+
 /// The lock of a source.
 pub(crate) const SOURCE_LEASE: &[u8] = b".realize-source.lease";
 /// The lock of a destination.

@@ -38,13 +38,14 @@ pub(crate) fn broken(planted: &Planted, fs: &SimFileSystem) -> Option<String> {
 fn leaves_with_aside(fs: &SimFileSystem) -> std::collections::BTreeMap<Vec<u8>, NodeContent> {
     let mut found = leaves(fs, "/src");
     for (path, node) in fs.tree("/src") {
-        let aside = b".realize-deleting/";
-        let at = path.windows(aside.len()).position(|part| part == aside);
-        if let Some(at) = at
-            && node.kind != Kind::Directory
-        {
-            let back = [&path[..at], &path[at + aside.len()..]].concat();
-            found.entry(back).or_insert(node.content);
+        for aside in [b".realize-deleting/", b".realize-deleting-"] {
+            let at = path.windows(aside.len()).position(|part| part == aside);
+            if let Some(at) = at
+                && node.kind != Kind::Directory
+            {
+                let back = [&path[..at], &path[at + aside.len()..]].concat();
+                found.entry(back).or_insert(node.content.clone());
+            }
         }
     }
     found

@@ -17,6 +17,7 @@ mod altered;
 mod check;
 mod endings;
 mod failing;
+mod full;
 mod linked;
 mod mutants;
 mod names;
