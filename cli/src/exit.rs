@@ -110,9 +110,26 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     message
 }
 
-/// An error that ended a whole run.
+/// An error that ended a command that moves nothing.
 impl From<Error> for Exit {
     fn from(error: Error) -> Self {
+        Self::of_error(&error, "", "")
+    }
+}
+
+impl Exit {
+    /// An error that ended a move or a copy, which had done by then what `report` says.
+    pub(crate) fn of_broken(error: &Error, report: &Report) -> Self {
+        let intact = match report.done {
+            0 => "the sources are intact: ",
+            _ => "the sources of all else are intact: ",
+        };
+        Self::of_error(error, intact, ", it goes on where it was")
+    }
+
+    /// Says what happened, and what to do; before that what is `intact`, and what doing the same
+    /// again does.
+    fn of_error(error: &Error, intact: &str, again: &str) -> Self {
         let code = match error.kind() {
             ErrorKind::Overlap | ErrorKind::NotFound | ErrorKind::Conflict => code::USAGE,
             ErrorKind::Busy => code::HELD,
@@ -121,25 +138,23 @@ impl From<Error> for Exit {
             ErrorKind::Full => code::FULL,
             _ => code::OTHER,
         };
+        let advice = match error.kind() {
+            ErrorKind::Network | ErrorKind::Timeout => format!("; {intact}run it again{again}"),
+            ErrorKind::Busy => "; try again when it has ended".to_owned(),
+            ErrorKind::Protocol => format!(
+                "; {intact}see what listens there, and that both sides have the same version"
+            ),
+            kind @ (ErrorKind::Denied
+            | ErrorKind::Forbidden
+            | ErrorKind::Full
+            | ErrorKind::SyncFailed
+            | ErrorKind::Io) => format!("; {intact}{}", advice(kind)),
+            _ => String::new(),
+        };
         let path = error
             .path()
             .map(|path| format!("{path}: "))
             .unwrap_or_default();
-        let advice = match error.kind() {
-            ErrorKind::Busy => "; try again when it has ended",
-            ErrorKind::Denied => "; nothing was changed: see to the permissions and run it again",
-            ErrorKind::Forbidden => {
-                "; the sources are intact: see to keys and rights on both sides"
-            }
-            ErrorKind::Network | ErrorKind::Timeout => {
-                "; the sources are intact: run it again, it goes on where it was"
-            }
-            ErrorKind::Protocol => {
-                "; the sources are intact: see what listens there, and that both sides have the \
-                 same version"
-            }
-            _ => "",
-        };
         Self::new(code, format!("{path}{}{advice}", error.chain()))
     }
 }
@@ -175,6 +190,7 @@ pub(crate) fn advice(kind: ErrorKind) -> &'static str {
         ErrorKind::Mismatch => "check the destination's disk and memory, then run it again",
         ErrorKind::Full => "make room at the destination, then run it again",
         ErrorKind::Denied => "see to the permissions, then run it again",
+        ErrorKind::Forbidden => "see to keys and rights on both sides, then run it again",
         ErrorKind::SyncFailed | ErrorKind::Io => "check the disks (dmesg), then run it again",
         ErrorKind::Unsupported => "move it by other means, or leave it out with --exclude",
         ErrorKind::Invalid => "rename it, then run it again",
@@ -213,6 +229,31 @@ mod tests {
             ..Report::default()
         };
         assert_eq!(of_report(&report, None).unwrap_err().code(), code);
+    }
+
+    /// Whoever asks for a limit has no sources; and a move that has moved something has changed something.
+    #[test]
+    fn what_is_said_is_of_what_was_done() {
+        let fallen = || Error::new(ErrorKind::Network, "the connection broke");
+        let asked = Exit::from(fallen());
+        assert_eq!(asked.message(), "the connection broke; run it again");
+        let said = |done, kind| {
+            let report = Report {
+                done,
+                ..Report::default()
+            };
+            let error = Error::new(kind, "it failed");
+            Exit::of_broken(&error, &report).message().to_owned()
+        };
+        assert_eq!(
+            said(0, ErrorKind::Network),
+            "it failed; the sources are intact: run it again, it goes on where it was"
+        );
+        assert_eq!(
+            said(2, ErrorKind::Denied),
+            "it failed; the sources of all else are intact: see to the permissions, then run it again"
+        );
+        assert!(said(0, ErrorKind::Full).contains("make room at the destination"));
     }
 
     #[test]

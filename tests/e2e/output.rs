@@ -322,3 +322,37 @@ fn help_goes_to_standard_output(#[case] arguments: &[&str], #[case] part: &str) 
     assert!(outcome.stdout_text().contains(part), "{outcome}");
     assert_eq!(outcome.stderr_text(), "", "{outcome}");
 }
+
+/// What a program wrote to a standard output that takes nothing, and how it ended.
+fn with_output(to: std::process::Stdio, arguments: &[&OsStr]) -> (Option<i32>, String) {
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_realize"))
+        .args(arguments)
+        .stdout(to)
+        .output()
+        .unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), said)
+}
+
+/// A list that is cut short is none; the same of a summary that a program waits for.
+#[rstest]
+#[case::list("list", &[])]
+#[case::json("copy", &["--json"])]
+#[case::dry_run("move", &["--dry-run"])]
+fn data_that_cannot_be_written_is_an_error(#[case] command: &str, #[case] flags: &[&str]) {
+    let ends = Ends::with(&[("file", b"content")]);
+    let mut arguments = vec![OsStr::new(command), ends.source.as_os_str()];
+    if command != "list" {
+        arguments.push(ends.destination.as_os_str());
+    }
+    arguments.extend(flags.iter().map(OsStr::new));
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let (code, said) = with_output(full.into(), &arguments);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("writing standard output: No space"), "{said}");
+    // Who has read enough of it has got all that it wanted.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let (code, said) = with_output(writer.into(), &arguments);
+    assert_eq!(code, Some(0), "{said}");
+}

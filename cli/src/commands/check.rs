@@ -17,11 +17,15 @@ use realize_rpc::{Client, Limits};
 use crate::ends::{Destination, Opened, Source};
 use crate::exit::{Exit, chain, code, shown};
 use crate::network::Network;
-use crate::output::print;
+use crate::output::Data;
 
 /// Tries everything; fails with the code of the first thing that failed.
-pub(crate) async fn run(config: &Config, transports: &TransportRegistry) -> Result<(), Exit> {
-    let mut findings = Findings::default();
+pub(crate) async fn run(
+    config: &Config,
+    transports: &TransportRegistry,
+    data: &Data,
+) -> Result<(), Exit> {
+    let mut findings = Findings::new(data);
     let file = match &config.file {
         Some(file) => format!(
             "configuration {}",
@@ -58,15 +62,22 @@ pub(crate) async fn run(config: &Config, transports: &TransportRegistry) -> Resu
 }
 
 /// What was found so far.
-#[derive(Default)]
 struct Findings {
+    data: Data,
     /// The exit code of the first thing that failed.
     first: Option<u8>,
 }
 
 impl Findings {
+    fn new(data: &Data) -> Self {
+        Self {
+            data: data.clone(),
+            first: None,
+        }
+    }
+
     fn fine(&self, what: &str) {
-        print(&format!("ok      {what}"));
+        self.data.print(&format!("ok      {what}"));
     }
 
     async fn opened(&mut self, what: &str, opened: Result<Opened, Error>) {
@@ -88,7 +99,7 @@ impl Findings {
     }
 
     fn wrong(&mut self, what: &str, why: &str, code: u8) {
-        print(&format!("FAILED  {what}: {why}"));
+        self.data.print(&format!("FAILED  {what}: {why}"));
         self.first.get_or_insert(code);
     }
 }

@@ -7,16 +7,16 @@ use realize_tls::PrivateKey;
 
 use crate::args::KeygenArguments;
 use crate::exit::{Exit, chain, shown};
-use crate::output::{print, say};
+use crate::output::{Data, say};
 
 /// Makes a key, and prints what other machines are to know of it. A file that exists is left alone.
-pub(crate) fn run(arguments: &KeygenArguments, config: &Config) -> Result<(), Exit> {
+pub(crate) fn run(arguments: &KeygenArguments, config: &Config, data: &Data) -> Result<(), Exit> {
     let path = file(arguments, config)?;
     let name = shown(path.as_os_str());
     let key = PrivateKey::generate().map_err(|error| Exit::other(chain(&error)))?;
     realize_tls::save_private_key(&path, &key).map_err(|error| Exit::other(chain(&error)))?;
     say(&format!("made {name}; other machines are to know:"));
-    print(&key.public_key().to_string());
+    data.print(&key.public_key().to_string());
     Ok(())
 }
 

@@ -8,7 +8,7 @@ use realize_rpc::{Change, Client, InForce, LimitChange};
 use crate::args::LimitArguments;
 use crate::exit::Exit;
 use crate::network::Network;
-use crate::output::print;
+use crate::output::Data;
 
 /// What lifts a limit.
 const NONE: &str = "none";
@@ -17,6 +17,7 @@ pub(crate) async fn run(
     arguments: &LimitArguments,
     config: &Config,
     network: &Network<'_>,
+    data: &Data,
 ) -> Result<(), Exit> {
     if !config.peers.contains_key(&arguments.peer) {
         let known = realize_config::listed(config.peers.keys().map(String::as_str));
@@ -32,8 +33,8 @@ pub(crate) async fn run(
     };
     let remote = network.remote(&arguments.peer, "")?;
     let InForce { up, down } = Client::limits(&remote, change).await?;
-    print(&format!("up {}", shown(up)));
-    print(&format!("down {}", shown(down)));
+    data.print(&format!("up {}", shown(up)));
+    data.print(&format!("down {}", shown(down)));
     Ok(())
 }
 

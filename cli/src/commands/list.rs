@@ -14,12 +14,13 @@ use crate::args::ListArguments;
 use crate::ends::Source;
 use crate::exit::{Exit, code};
 use crate::network::Network;
-use crate::output::{print, say, size};
+use crate::output::{Data, say, size};
 
 pub(crate) async fn run(
     arguments: &ListArguments,
     config: &Config,
     network: &Network<'_>,
+    data: &Data,
 ) -> Result<(), Exit> {
     let source = Source::find(&arguments.location, "the directory", config, network)?;
     let opened = source
@@ -36,7 +37,7 @@ pub(crate) async fn run(
         let page = opened.service.list(list.clone()).await?;
         list.cursor = page.next;
         for entry in &page.entries {
-            print(&if config.r#move.json {
+            data.print(&if config.r#move.json {
                 as_json(entry)
             } else {
                 as_line(entry)
@@ -50,7 +51,8 @@ pub(crate) async fn run(
                 failure.error.chain()
             ));
         }
-        if list.cursor.is_none() {
+        // Nobody wants the rest, or there is no room for it.
+        if list.cursor.is_none() || data.has_ended() {
             break;
         }
     }

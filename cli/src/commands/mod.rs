@@ -9,7 +9,7 @@ use realize_core::registry::TransportRegistry;
 use crate::args::Command;
 use crate::exit::Exit;
 use crate::network::Network;
-use crate::output::Screen;
+use crate::output::{Data, Screen};
 
 mod check;
 mod completions;
@@ -33,25 +33,27 @@ pub(crate) async fn run(
     screen: &Screen,
 ) -> Result<(), Exit> {
     let network = || Network::new(config, transports);
-    match command {
+    let data = Data::default();
+    let ended = match command {
         Command::Move(arguments) => {
-            transfer::run(Mode::Move, arguments, config, &network()?, screen).await
+            transfer::run(Mode::Move, arguments, config, &network()?, screen, &data).await
         }
         Command::Copy(arguments) => {
-            transfer::run(Mode::Copy, arguments, config, &network()?, screen).await
+            transfer::run(Mode::Copy, arguments, config, &network()?, screen, &data).await
         }
-        Command::Verify(arguments) => verify::run(arguments, config, &network()?).await,
-        Command::List(arguments) => list::run(arguments, config, &network()?).await,
-        Command::Limit(arguments) => limit::run(arguments, config, &network()?).await,
-        Command::Keygen(arguments) => keygen::run(arguments, config),
-        Command::Check => check::run(config, transports).await,
+        Command::Verify(arguments) => verify::run(arguments, config, &network()?, &data).await,
+        Command::List(arguments) => list::run(arguments, config, &network()?, &data).await,
+        Command::Limit(arguments) => limit::run(arguments, config, &network()?, &data).await,
+        Command::Keygen(arguments) => keygen::run(arguments, config, &data),
+        Command::Check => check::run(config, transports, &data).await,
         Command::Transports => {
-            transports::run(transports);
+            transports::run(transports, &data);
             Ok(())
         }
         Command::Completions(arguments) => {
-            completions::run(arguments.shell);
+            completions::run(arguments.shell, &data);
             Ok(())
         }
-    }
+    };
+    ended.and_then(|()| data.written())
 }

@@ -20,7 +20,7 @@ use crate::limits::MoverLimits;
 use crate::metrics::MoverMetrics;
 use crate::network::Network;
 use crate::output::files::{JsonFiles, LineFiles, Words, json_summary};
-use crate::output::{Screen, progress, summary};
+use crate::output::{Data, Screen, progress, summary};
 use crate::receipts::ReceiptFile;
 use crate::retry::Retries;
 
@@ -38,6 +38,7 @@ pub(crate) async fn run(
     config: &Config,
     network: &Network<'_>,
     screen: &Screen,
+    data: &Data,
 ) -> Result<(), Exit> {
     let names = arguments.ends.names(config)?;
     let (source, destination) = ends(&names, config, network)?;
@@ -64,11 +65,12 @@ pub(crate) async fn run(
         quiet: arguments.verbosity.quiet,
         receipts: None,
         screen,
+        data,
     };
     if arguments.dry_run {
         return transfer.preview().await;
     }
-    transfer.receipts = receipts(config, &about)?;
+    transfer.receipts = receipts(config, &about, &transfer.destination)?;
     let measured = Measured::new(config, &about, &transfer.limits, &host()).await?;
     // Warnings are to bear it, whatever else is logged.
     let span = tracing::error_span!("move", peer = about.peer, directory = about.directory);
@@ -81,11 +83,15 @@ pub(crate) async fn run(
 }
 
 /// The file that what is moved is recorded in, if there is to be one.
-fn receipts(config: &Config, about: &About) -> Result<Option<Arc<ReceiptFile>>, Exit> {
+fn receipts(
+    config: &Config,
+    about: &About,
+    destination: &Destination,
+) -> Result<Option<Arc<ReceiptFile>>, Exit> {
     let Some(path) = &config.r#move.receipts else {
         return Ok(None);
     };
-    let opened = ReceiptFile::open(path, &about.peer, &about.directory);
+    let opened = ReceiptFile::open(path, (&about.peer, &about.directory), &destination.name());
     let opened = opened.map_err(|error| {
         let path = shown(path.as_os_str());
         Exit::other(format!(
@@ -169,6 +175,7 @@ struct Transfer<'a> {
     quiet: bool,
     receipts: Option<Arc<ReceiptFile>>,
     screen: &'a Screen,
+    data: &'a Data,
 }
 
 impl Transfer<'_> {
@@ -201,9 +208,9 @@ impl Transfer<'_> {
             ..self.options
         };
         let observer: &dyn Observer = if json {
-            &JsonFiles(words)
+            &JsonFiles(words, self.data.clone())
         } else {
-            &LineFiles(words)
+            &LineFiles(words, self.data.clone())
         };
         let to = destination.as_ref().map(|opened| &*opened.service);
         let report = preview_files(&*source.service, to, &options, observer).await?;
@@ -212,7 +219,7 @@ impl Transfer<'_> {
             destination.close().await;
         }
         if json {
-            json_summary(&report, started.elapsed());
+            json_summary(self.data, &report, started.elapsed());
         }
         summary::of_preview(verb, &report, self.quiet);
         of_report(&report, None)
@@ -228,11 +235,11 @@ impl Transfer<'_> {
         let mut before = Report::default();
         let ended = loop {
             let Broken { error, report } = match self.attempt(&cancel, metrics).await {
-                Ok(report) => break Ok(report.following(&before)),
+                Ok(report) => break Ok(report.following(&before, self.options.mode)),
                 Err(broken) => broken,
             };
-            let progressed = report.sent > 0 || report.done > 0;
-            before = report.following(&before);
+            let progressed = report.has_progressed(self.options.mode);
+            before = report.following(&before, self.options.mode);
             let delay = Some(error.kind())
                 .filter(|kind| kind.is_retryable())
                 .and_then(|_| retries.next(progressed));
@@ -255,7 +262,7 @@ impl Transfer<'_> {
         };
         let report = ended.as_ref().unwrap_or(&before);
         if section.json {
-            json_summary(report, started.elapsed());
+            json_summary(self.data, report, started.elapsed());
         }
         if ended.is_ok() || report.done > 0 || report.sent > 0 {
             let verb = match self.options.mode {
@@ -264,7 +271,10 @@ impl Transfer<'_> {
             };
             summary::of_move(verb, report, started.elapsed(), self.quiet);
         }
-        of_report(&ended?, interruption.get())
+        match ended {
+            Ok(report) => of_report(&report, interruption.get()),
+            Err(error) => Err(Exit::of_broken(&error, &before)),
+        }
     }
 
     /// One try, from opening both ends to closing them.
@@ -309,7 +319,7 @@ impl Transfer<'_> {
         };
         let shown = Arc::new(Watch {
             progress: progress::observer(section.progress, self.quiet, self.screen),
-            json: section.json.then_some(JsonFiles(words)),
+            json: section.json.then(|| JsonFiles(words, self.data.clone())),
             metrics: metrics.cloned(),
         });
         let options = MoveOptions {

@@ -2,14 +2,14 @@
 
 use realize_core::registry::TransportRegistry;
 
-use crate::output::print;
+use crate::output::Data;
 
 /// Prints each transport of this program, and the options of its table.
-pub(crate) fn run(transports: &TransportRegistry) {
+pub(crate) fn run(transports: &TransportRegistry, data: &Data) {
     for factory in transports.iter() {
-        print(factory.name());
+        data.print(factory.name());
         for option in factory.options() {
-            print(&format!(
+            data.print(&format!(
                 "  {} = {}\n      {}",
                 option.name, option.default, option.what
             ));

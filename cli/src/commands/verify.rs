@@ -14,16 +14,17 @@ use crate::ends::{Source, ends, named};
 use crate::exit::{Exit, chain, code, shown};
 use crate::network::Network;
 use crate::output::files::{Differences, JsonFiles, Words, json_verify_summary};
-use crate::output::summary;
-use crate::receipts::read;
+use crate::output::{Data, summary};
+use crate::receipts::{Trail, read};
 
 pub(crate) async fn run(
     arguments: &VerifyArguments,
     config: &Config,
     network: &Network<'_>,
+    data: &Data,
 ) -> Result<(), Exit> {
     if let Some(file) = &arguments.receipts {
-        return against_receipts(file, arguments, config, network).await;
+        return against_receipts(file, arguments, config, network, data).await;
     }
     let section = &config.r#move;
     let (source, destination) = ends(&arguments.ends.names(config)?, config, network)?;
@@ -45,10 +46,10 @@ pub(crate) async fn run(
     );
     options.within.clone_from(&from.within);
     let started = Instant::now();
-    let observer = observer(section.json);
+    let observer = observer(section.json, data);
     let compared = verify_files(&*from.service, &*to.service, &options, &*observer).await?;
     tokio::join!(from.close(), to.close());
-    ended(&compared, started.elapsed(), arguments, config)
+    ended(&compared, started.elapsed(), arguments, (config, data))
 }
 
 /// Compares a destination with what moves recorded of it.
@@ -57,31 +58,43 @@ async fn against_receipts(
     arguments: &VerifyArguments,
     config: &Config,
     network: &Network<'_>,
+    data: &Data,
 ) -> Result<(), Exit> {
     let (typed, configured) = (&arguments.ends.source, &config.r#move.destination);
     let name = named(typed.as_ref(), configured.as_ref(), "destination")?;
     let place = Source::find(&name, "the destination", config, network)?;
-    let expected = read(file).map_err(|error| {
-        let file = shown(file.as_os_str());
-        Exit::usage(format!("{file}: {}; nothing was compared", chain(&error)))
-    })?;
+    let here = place.name();
+    let trail = read(file, &here);
+    let file = shown(file.as_os_str());
+    let Trail {
+        expected,
+        destinations,
+    } = trail
+        .map_err(|error| Exit::usage(format!("{file}: {}; nothing was compared", chain(&error))))?;
+    if expected.is_empty() && !destinations.is_empty() {
+        let there = realize_config::listed(destinations.iter().map(String::as_str));
+        return Err(Exit::usage(format!(
+            "{file}: no receipt is of {here}; there are some of {there}; nothing was compared"
+        )));
+    }
     let opened = place.open(Limits::default(), ByteCounts::default()).await?;
     let started = Instant::now();
-    let observer = observer(config.r#move.json);
+    let observer = observer(config.r#move.json, data);
     let compared = verify_expected(&*opened.service, expected, &*observer).await?;
     opened.close().await;
-    ended(&compared, started.elapsed(), arguments, config)
+    ended(&compared, started.elapsed(), arguments, (config, data))
 }
 
-fn observer(json: bool) -> Box<dyn Observer> {
+fn observer(json: bool, data: &Data) -> Box<dyn Observer> {
     if !json {
         return Box::new(Differences);
     }
-    Box::new(JsonFiles(Words {
+    let words = Words {
         done: "same",
         identical: "same",
         failed: "different",
-    }))
+    };
+    Box::new(JsonFiles(words, data.clone()))
 }
 
 /// Says what was found, and ends accordingly.
@@ -89,10 +102,10 @@ fn ended(
     report: &VerifyReport,
     took: Duration,
     arguments: &VerifyArguments,
-    config: &Config,
+    (config, data): (&Config, &Data),
 ) -> Result<(), Exit> {
     if config.r#move.json {
-        json_verify_summary(report, took);
+        json_verify_summary(data, report, took);
     }
     summary::of_verify(report, took, arguments.verbosity.quiet);
     match (report.different, report.failed) {

@@ -26,7 +26,7 @@ use crate::limits::keep_total;
 use crate::logging::{self, Program};
 use crate::metrics::{Endpoint, ServedMetrics};
 use crate::network::Network;
-use crate::output::{Screen, print};
+use crate::output::{Data, Screen};
 use crate::runtime;
 
 mod accounted;
@@ -216,11 +216,12 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
         let endpoint = listen_for_metrics(address, &served.metrics.registry).await?;
         tasks.spawn(endpoint.serve(stop.clone()));
     }
-    say_started(&config, &listening);
-    let lost = CancellationToken::new();
+    let key = key(&config);
+    say_started(&config, key.as_deref(), &listening);
+    let (lost, data) = (CancellationToken::new(), Data::default());
     for (transport, listener) in listening {
         let address = listener.endpoint();
-        print(&format!("listening on {transport} {address}"));
+        data.print(&format!("listening on {transport} {address}"));
         tracing::info!(
             event = "daemon.listening",
             transport,
@@ -244,9 +245,13 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
             Wanted::Stop(signal) => break Some(signal),
         }
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Reloading]);
-        match reload::reload(origin, &current, &serving) {
+        match reload::reload(origin, &current, &key, &serving) {
             Ok(config) => {
-                throttle.send_replace(config.throttle.clone());
+                throttle.send_if_modified(|throttle| {
+                    let changed = *throttle != config.throttle;
+                    throttle.clone_from(&config.throttle);
+                    changed
+                });
                 current = config;
             }
             Err(exit) => {
@@ -283,12 +288,14 @@ async fn listen_for_metrics(address: SocketAddr, registry: &Registry) -> Result<
     })
 }
 
+/// What others know this machine by, if it has a key.
+fn key(config: &Config) -> Option<String> {
+    let key = realize_tls::load_private_key(config.identity.key.as_deref()?).ok()?;
+    Some(key.public_key().to_string())
+}
+
 /// Says that the daemon serves from now on: as whom, where, and what.
-fn say_started(config: &Config, listening: &[(String, Box<dyn Listener>)]) {
-    let key = config.identity.key.as_deref().and_then(|file| {
-        let key = realize_tls::load_private_key(file).ok()?;
-        Some(key.public_key().to_string())
-    });
+fn say_started(config: &Config, key: Option<&str>, listening: &[(String, Box<dyn Listener>)]) {
     let file = config.file.as_deref();
     let at = |(transport, listener): &(String, Box<dyn Listener>)| {
         format!("{transport} {}", listener.endpoint())

@@ -6,9 +6,9 @@
 
 use realize_config::Config;
 
-use super::Origin;
 use super::changes::Changes;
 use super::serving::Serving;
+use super::{Origin, key};
 use crate::exit::Exit;
 use crate::network::peers;
 
@@ -19,6 +19,7 @@ use crate::network::peers;
 pub(super) fn reload(
     origin: &Origin<'_>,
     current: &Config,
+    started_with: &Option<String>,
     serving: &Serving,
 ) -> Result<Config, Exit> {
     let new = origin.load()?;
@@ -26,13 +27,18 @@ pub(super) fn reload(
         ("identity", new.identity == current.identity),
         ("listen", new.listen == current.listen),
         ("log", new.log == current.log),
-        ("metrics", new.metrics == current.metrics),
+        ("metrics", new.metrics.listen == current.metrics.listen),
         ("transports", new.same_transport_tables(current)),
     ] {
         if !same {
             let what = format!("[{key}] has changed: restart needed; nothing was changed");
             return Err(Exit::configuration(what));
         }
+    }
+    if key(&new) != *started_with {
+        let what = "the key of [identity] is another one now, or cannot be read: restart needed; \
+                    nothing was changed";
+        return Err(Exit::configuration(what));
     }
     let peers = peers(&new)?;
     let before = serving.served.peers();
@@ -52,7 +58,10 @@ pub(super) fn reload(
         .replace(peers.values().cloned())
         .map_err(|error| invalid(&error))?;
     serving.cut_unknown();
-    serving.served.limits.set_now(&new.throttle);
+    // What was set by hand stays, as long as nothing else is wanted.
+    if new.throttle != current.throttle {
+        serving.served.limits.set_now(&new.throttle);
+    }
     tracing::info!(
         event = "config.reloaded",
         peers = peers.len(),

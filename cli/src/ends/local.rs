@@ -47,6 +47,11 @@ impl LocalSource {
     pub(super) fn open(&self) -> Result<LocalService, Error> {
         LocalService::open(&self.root, LocalOptions::default())
     }
+
+    /// Its directory's path from the root.
+    pub(super) fn name(&self) -> String {
+        name(&self.root)
+    }
 }
 
 /// A destination of this machine: a directory that exists, or will.
@@ -80,6 +85,11 @@ impl LocalDestination {
             destination.check_apart(source)?;
         }
         Ok(destination)
+    }
+
+    /// Its path from the root.
+    pub(super) fn name(&self) -> String {
+        name(&self.path)
     }
 
     fn check_apart(&self, source: &LocalSource) -> Result<(), Exit> {
@@ -124,15 +134,25 @@ impl LocalDestination {
     }
 }
 
-/// Whether mounts make files of one directory files of the other too. The first need not exist.
-fn shares_mounts(one: &Path, other: &Path) -> bool {
-    let absolute = |path: &Path| match fs::canonicalize(path) {
+/// The path from the root, without links, of a directory that exists or will.
+fn absolute(path: &Path) -> Option<PathBuf> {
+    match fs::canonicalize(path) {
         Err(_) => {
             let above = fs::canonicalize(parent(path)).ok()?;
             Some(above.join(path.file_name()?))
         }
         found => found.ok(),
-    };
+    }
+}
+
+/// What a directory is called by whoever looks from anywhere.
+fn name(path: &Path) -> String {
+    let absolute = absolute(path);
+    shown(absolute.as_deref().unwrap_or(path).as_os_str())
+}
+
+/// Whether mounts make files of one directory files of the other too. The first need not exist.
+fn shares_mounts(one: &Path, other: &Path) -> bool {
     match (absolute(one), absolute(other)) {
         (Some(one), Some(other)) => Mounts::read().share(&one, &other),
         _ => false,

@@ -146,6 +146,14 @@ impl Source {
         }
     }
 
+    /// What it is called by whoever looks from anywhere: the peer's directory, or a path from the root.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Here(source, _) => source.name(),
+            Self::There(remote) => remote.name(),
+        }
+    }
+
     /// Whether what comes from there comes over connections.
     pub(crate) fn is_connected(&self) -> bool {
         !matches!(self, Self::Here(_, None))
@@ -199,6 +207,14 @@ impl Destination {
         match self {
             Self::Here(..) => None,
             Self::There(remote) => Some(remote.place()),
+        }
+    }
+
+    /// What it is called by whoever looks from anywhere: the peer's directory, or a path from the root.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Here(destination, _) => destination.name(),
+            Self::There(remote) => remote.name(),
         }
     }
 

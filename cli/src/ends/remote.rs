@@ -37,6 +37,15 @@ impl RemoteEnd {
         (&self.remote.name, &self.remote.directory)
     }
 
+    /// The same as it may be typed, with the path in it.
+    pub(super) fn name(&self) -> String {
+        let (peer, directory) = self.place();
+        match &self.within {
+            Some(within) => format!("{peer}:{directory}/{within}"),
+            None => format!("{peer}:{directory}"),
+        }
+    }
+
     async fn connect(
         &self,
         limits: Limits,

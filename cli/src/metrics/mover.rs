@@ -36,6 +36,10 @@ pub(crate) struct MoverMetrics {
 /// What was found at the source and is not done.
 #[derive(Debug, Default)]
 struct Backlog {
+    /// Whether anything is known: the source was listed, at least in part.
+    known: bool,
+    /// Whether another attempt has begun, which has not listed anything yet.
+    again: bool,
     files: u64,
     bytes: u64,
     /// Files in hand.
@@ -45,14 +49,18 @@ struct Backlog {
 }
 
 impl Backlog {
-    /// Another attempt looks at everything again.
+    /// Another attempt looks at everything again. Until it does, what is known stays.
     fn begin(&mut self) {
-        *self = Self::default();
+        self.again = true;
     }
 
     fn note(&mut self, event: Event<'_>) {
         match event {
             Event::Listed { files, bytes } => {
+                if std::mem::take(&mut self.again) {
+                    *self = Self::default();
+                }
+                self.known = true;
                 self.files = self.files.saturating_add(files);
                 self.bytes = self.bytes.saturating_add(bytes);
             }
@@ -168,7 +176,9 @@ fn show_backlog(registry: &Registry, backlog: &Arc<Mutex<Backlog>>) -> Result<()
         let backlog = Arc::clone(backlog);
         move |family: &GaugeVec| {
             let backlog = backlog.lock().unwrap_or_else(PoisonError::into_inner);
-            family.with_label_values::<&str>(&[]).set(at(&backlog));
+            if backlog.known {
+                family.with_label_values::<&str>(&[]).set(at(&backlog));
+            }
         }
     };
     let files = (
@@ -286,7 +296,10 @@ mod tests {
         backlog.note(Event::Ended(&ended("less", 30, 980, deferred)));
         assert_eq!((backlog.files, backlog.bytes), (2, 50));
         assert_eq!(backlog.oldest(now), Duration::from_secs(20));
+        // An attempt that does not come as far as a listing knows no better.
         backlog.begin();
+        assert_eq!(backlog.oldest(now), Duration::from_secs(20));
+        backlog.note(Event::Listed { files: 0, bytes: 0 });
         assert_eq!(backlog.oldest(now), Duration::ZERO);
     }
 }

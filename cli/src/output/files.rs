@@ -7,7 +7,7 @@ use realize_core::path::Escaped;
 use realize_core::service::Outcome;
 use serde_json::{Map, Value, json};
 
-use super::{print, say, size};
+use super::{Data, say, size};
 
 /// What files are called when they are done.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +22,7 @@ pub(crate) struct Words {
 
 /// Prints an object for each file on standard output.
 #[derive(Debug)]
-pub(crate) struct JsonFiles(pub(crate) Words);
+pub(crate) struct JsonFiles(pub(crate) Words, pub(crate) Data);
 
 impl Observer for JsonFiles {
     fn event(&self, event: Event<'_>) {
@@ -51,7 +51,7 @@ impl Observer for JsonFiles {
             }
             Status::Gone => {}
         }
-        print(&Value::Object(object).to_string());
+        self.1.print(&Value::Object(object).to_string());
     }
 }
 
@@ -72,13 +72,13 @@ impl Words {
 
 /// Prints a line for each file on standard output.
 #[derive(Debug)]
-pub(crate) struct LineFiles(pub(crate) Words);
+pub(crate) struct LineFiles(pub(crate) Words, pub(crate) Data);
 
 impl Observer for LineFiles {
     fn event(&self, event: Event<'_>) {
         let Event::Ended(end) = event else { return };
         let (status, path, size) = (self.0.of(end), Escaped(end.path), size(end.size));
-        print(&format!("{status}: {path} ({size})"));
+        self.1.print(&format!("{status}: {path} ({size})"));
     }
 }
 
@@ -100,7 +100,7 @@ impl Observer for Differences {
 }
 
 /// Prints the summary object of a move or a copy.
-pub(crate) fn json_summary(report: &Report, took: Duration) {
+pub(crate) fn json_summary(data: &Data, report: &Report, took: Duration) {
     let summary = json!({
         "event": "summary",
         "moved": report.done,
@@ -112,11 +112,11 @@ pub(crate) fn json_summary(report: &Report, took: Duration) {
         "directories": report.directories,
         "seconds": took.as_secs_f64(),
     });
-    print(&summary.to_string());
+    data.print(&summary.to_string());
 }
 
 /// Prints the summary object of a comparison.
-pub(crate) fn json_verify_summary(report: &VerifyReport, took: Duration) {
+pub(crate) fn json_verify_summary(data: &Data, report: &VerifyReport, took: Duration) {
     let summary = json!({
         "event": "summary",
         "same": report.same,
@@ -125,5 +125,5 @@ pub(crate) fn json_verify_summary(report: &VerifyReport, took: Duration) {
         "bytes": report.bytes,
         "seconds": took.as_secs_f64(),
     });
-    print(&summary.to_string());
+    data.print(&summary.to_string());
 }

@@ -1,25 +1,23 @@
 //! What a person or a program gets to see: data on standard output, messages on standard error.
 //!
-//! A closed pipe at the other end is no reason to stop a move: what cannot be written is not.
+//! That nobody reads them is no reason to stop a move; but data that could not be written is an error
+//! in the end, unless its reader has closed the pipe.
 
-use std::io::Write as _;
 use std::time::Duration;
 
+mod data;
 pub(crate) mod files;
 pub(crate) mod progress;
 mod screen;
 pub(crate) mod summary;
 
+pub(crate) use data::Data;
 pub(crate) use screen::Screen;
 
 /// Writes a line to standard error.
 pub(crate) fn say(line: &str) {
+    use std::io::Write as _;
     let _ = writeln!(std::io::stderr().lock(), "{line}");
-}
-
-/// Writes a line of data to standard output.
-pub(crate) fn print(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
 }
 
 /// A size for people: `0 B`, `1.5 MiB`; units are powers of 1024.

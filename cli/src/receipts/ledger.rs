@@ -20,15 +20,20 @@ pub(crate) struct ReceiptFile {
     file: Arc<File>,
     peer: String,
     directory: String,
+    destination: String,
 }
 
 impl ReceiptFile {
-    /// Opens the file, or makes it, for a move about `directory` of `peer`. A line that was cut off,
+    /// Opens the file, or makes it, for a move about `directory` of `peer` that goes to `destination`. A line that was cut off,
     /// by a crash or a full disk, is ended, so that the next one stands alone.
     ///
     /// # Errors
     /// It cannot be opened, made, or made durable.
-    pub(crate) fn open(path: &Path, peer: &str, directory: &str) -> io::Result<Self> {
+    pub(crate) fn open(
+        path: &Path,
+        (peer, directory): (&str, &str),
+        destination: &str,
+    ) -> io::Result<Self> {
         let mut file = OpenOptions::new()
             .read(true)
             .append(true)
@@ -52,6 +57,7 @@ impl ReceiptFile {
             file: Arc::new(file),
             peer: peer.to_owned(),
             directory: directory.to_owned(),
+            destination: destination.to_owned(),
         })
     }
 
@@ -74,6 +80,7 @@ impl ReceiptFile {
                 hash: file.hash.to_string(),
                 peer: self.peer.clone(),
                 directory: self.directory.clone(),
+                destination: Some(self.destination.clone()),
                 run: file.run.to_string(),
             };
             serde_json::to_writer(&mut text, &line)?;
@@ -145,14 +152,14 @@ mod tests {
         let paths = names.map(|name| RelPath::new(name).unwrap());
         let run = RunId::random().unwrap();
         for path in &paths {
-            let ledger = ReceiptFile::open(&file, "nas", "inbox").unwrap();
+            let ledger = ReceiptFile::open(&file, ("nas", "inbox"), "nas:inbox").unwrap();
             ledger.finished(&[record(path, run)]).await.unwrap();
             ledger.deleted(&[record(path, run)]).await.unwrap();
         }
         let text = std::fs::read_to_string(&file).unwrap();
         assert_eq!(text.lines().count(), 6);
         assert!(text.lines().all(|line| line.contains(r#""peer":"nas""#)));
-        let mut read = read(&file).unwrap();
+        let mut read = read(&file, "nas:inbox").unwrap().expected;
         read.sort_by(|one, other| one.path.cmp(&other.path));
         let mut expected = paths.to_vec();
         expected.sort();
@@ -171,10 +178,10 @@ mod tests {
         let file = directory.path().join("receipts");
         std::fs::write(&file, r#"{"time":"2026-"#).unwrap();
         let path = RelPath::new("f").unwrap();
-        let ledger = ReceiptFile::open(&file, "local", "local").unwrap();
+        let ledger = ReceiptFile::open(&file, ("local", "local"), "/there").unwrap();
         let run = RunId::random().unwrap();
         ledger.finished(&[record(&path, run)]).await.unwrap();
-        assert_eq!(read(&file).unwrap().len(), 1);
+        assert_eq!(read(&file, "/there").unwrap().expected.len(), 1);
     }
 
     #[tokio::test]
@@ -184,6 +191,7 @@ mod tests {
             file: Arc::new(OpenOptions::new().append(true).open(full).unwrap()),
             peer: String::new(),
             directory: String::new(),
+            destination: String::new(),
         };
         let path = RelPath::new("f").unwrap();
         let run = RunId::random().unwrap();

@@ -16,6 +16,7 @@
 //! | `bytes` | the size |
 //! | `hash` | BLAKE3 in hexadecimal |
 //! | `peer`, `directory` | whose directory it is about; `local` for one of this machine |
+//! | `destination` | where the file was moved to: the directory of a peer with the path in it, or the path of a directory of this machine from the root |
 //! | `run` | the run that moved it |
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,7 @@ mod ledger;
 mod trail;
 
 pub(crate) use ledger::ReceiptFile;
-pub(crate) use trail::read;
+pub(crate) use trail::{Trail, read};
 
 /// What a line says.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +40,9 @@ struct Line {
     hash: String,
     peer: String,
     directory: String,
+    /// Not in lines of versions before it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    destination: Option<String>,
     run: String,
 }
 

@@ -1,6 +1,6 @@
 //! Reading receipts back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -29,20 +29,58 @@ pub(crate) enum TrailError {
     },
 }
 
-/// What each file was when it was last finished, by the receipts at `path`. A line that was cut off,
-/// by a crash or a full disk, was followed by no deletion, and is left out.
+/// How many destinations are told apart.
+const MAX_DESTINATIONS: usize = 1024;
+
+/// What receipts say of a destination.
+#[derive(Debug, Default)]
+pub(crate) struct Trail {
+    /// What each file was when it was last finished.
+    pub(crate) expected: Vec<Expected>,
+    /// The destinations that there are receipts of.
+    pub(crate) destinations: BTreeSet<String>,
+}
+
+/// What the receipts at `path` say of `destination`; if they are of one alone, that is it, whatever it
+/// was called then. A line that was cut off, by a crash or a full disk, was followed by no deletion, and
+/// is left out.
 ///
 /// # Errors
 /// It cannot be read, or is no audit trail.
-pub(crate) fn read(path: &Path) -> Result<Vec<Expected>, TrailError> {
-    let mut text = BufReader::new(File::open(path)?);
+pub(crate) fn read(path: &Path, destination: &str) -> Result<Trail, TrailError> {
+    let mut destinations = BTreeSet::new();
+    each_finished(path, |line, _| {
+        if let Some(destination) = line.destination
+            && destinations.len() < MAX_DESTINATIONS
+        {
+            destinations.insert(destination);
+        }
+    })?;
+    let is_meant = |line: &Line| {
+        let other = line.destination.as_deref();
+        destinations.len() < 2 || other.is_none_or(|other| other == destination)
+    };
     let mut last: HashMap<RelPath, Expected> = HashMap::new();
+    each_finished(path, |line, expected| {
+        if is_meant(&line) {
+            last.insert(expected.path.clone(), expected);
+        }
+    })?;
+    Ok(Trail {
+        expected: last.into_values().collect(),
+        destinations,
+    })
+}
+
+/// Hands every receipt of a file that was finished to `take`.
+fn each_finished(path: &Path, mut take: impl FnMut(Line, Expected)) -> Result<(), TrailError> {
+    let mut text = BufReader::new(File::open(path)?);
     let mut number = 0;
     loop {
         let mut line = Vec::new();
         let read = text.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
         if read == 0 {
-            return Ok(last.into_values().collect());
+            return Ok(());
         }
         number += 1;
         let fault = |why: &dyn std::fmt::Display| TrailError::Line {
@@ -52,7 +90,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<Expected>, TrailError> {
         match serde_json::from_slice::<Line>(line.strip_suffix(b"\n").unwrap_or(&line)) {
             Ok(line) if line.event == FINISHED => {
                 let expected = expected(&line).ok_or_else(|| fault(&"path or hash"))?;
-                last.insert(expected.path.clone(), expected);
+                take(line, expected);
             }
             Ok(_) => {}
             Err(error) if error.is_eof() => {}
@@ -98,7 +136,7 @@ mod tests {
     fn read_text(text: &str) -> Result<Vec<Expected>, TrailError> {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), text).unwrap();
-        read(file.path())
+        read(file.path(), "nas:inbox").map(|trail| trail.expected)
     }
 
     #[test]
@@ -122,6 +160,29 @@ mod tests {
         let good = line(r#""path":"f""#, HASH);
         let error = read_text(&format!("{good}\n{text}\n{good}\n")).unwrap_err();
         assert!(error.to_string().starts_with("line 2 "), "{error}");
+    }
+
+    #[test]
+    fn receipts_of_several_destinations_are_told_apart() {
+        let to = |destination: &str, hash: &str| {
+            let at = format!(r#""destination":"{destination}","path":"f""#);
+            line(&at, hash)
+        };
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let hashes = |destination| {
+            let trail = read(file.path(), destination).unwrap();
+            let hashes = trail.expected.iter().map(|file| file.hash.to_string());
+            hashes.collect::<Vec<_>>()
+        };
+        // It may be called otherwise by now.
+        std::fs::write(file.path(), to("nas:inbox", HASH)).unwrap();
+        assert_eq!(hashes("/mnt/inbox"), [HASH]);
+        let other = HASH.replace('a', "b");
+        let text = [to("nas:inbox", HASH), to("nas:logs", &other)].join("\n");
+        std::fs::write(file.path(), text).unwrap();
+        assert_eq!(hashes("nas:inbox"), [HASH]);
+        assert_eq!(hashes("nas:logs"), [other]);
+        assert!(hashes("/mnt/inbox").is_empty());
     }
 
     #[test]

@@ -31,7 +31,10 @@ impl Run {
         self.with_report(|report| {
             report.done = report.done.saturating_add(1);
             report.bytes = report.bytes.saturating_add(item.entry.size);
-            report.identical += u64::from(outcome == Outcome::Identical);
+            if outcome == Outcome::Identical {
+                report.identical = report.identical.saturating_add(1);
+                report.identical_bytes = report.identical_bytes.saturating_add(item.entry.size);
+            }
         });
         let renamed = (item.target != item.entry.path).then_some(&item.target);
         let status = Status::Done {

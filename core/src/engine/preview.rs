@@ -100,6 +100,7 @@ fn would_do(report: &mut Report, observer: &dyn Observer, item: &Item, step: &St
     let outcome = match step {
         Step::Verify(_) => {
             report.identical += 1;
+            report.identical_bytes = report.identical_bytes.saturating_add(size);
             Outcome::Identical
         }
         Step::Transfer(transfer) => {

@@ -1,5 +1,6 @@
 //! What a move did, as it happens and at the end.
 
+use super::Mode;
 use crate::entry::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::hash::Digest;
@@ -114,6 +115,8 @@ pub struct Report {
     pub identical: u64,
     /// The size in bytes of those done.
     pub bytes: u64,
+    /// The size in bytes of those that were there already.
+    pub identical_bytes: u64,
     /// How many bytes of content were sent, for whatever became of it.
     pub sent: u64,
     /// Files left for the next run.
@@ -157,16 +160,36 @@ impl From<Error> for Broken {
 }
 
 impl Report {
-    /// The report of this run and an earlier one that it went on from: what was done counts
-    /// together, what was left then has been looked at again.
+    /// The report of this run and an earlier one that it went on from, both of `mode`: what was done
+    /// counts together, what was left then has been looked at again. What a copy finds to be there
+    /// already is, first of all, what the earlier one brought there: it counts once.
     #[must_use]
-    pub fn following(mut self, earlier: &Self) -> Self {
+    pub fn following(mut self, earlier: &Self, mode: Mode) -> Self {
+        if mode == Mode::Copy {
+            let again = self.identical.min(earlier.done);
+            self.done = self.done.saturating_sub(again);
+            self.identical = self.identical.saturating_sub(again);
+            let again = self.identical_bytes.min(earlier.bytes);
+            self.bytes = self.bytes.saturating_sub(again);
+            self.identical_bytes = self.identical_bytes.saturating_sub(again);
+        }
         self.done = self.done.saturating_add(earlier.done);
         self.identical = self.identical.saturating_add(earlier.identical);
+        self.identical_bytes = self.identical_bytes.saturating_add(earlier.identical_bytes);
         self.bytes = self.bytes.saturating_add(earlier.bytes);
         self.sent = self.sent.saturating_add(earlier.sent);
         self.directories = self.directories.saturating_add(earlier.directories);
         self
+    }
+
+    /// Whether a run of `mode` brought the work forward. That a copy finds files to be there does not:
+    /// it may find the same ones again and again.
+    pub fn has_progressed(&self, mode: Mode) -> bool {
+        let done = match mode {
+            Mode::Move => self.done,
+            Mode::Copy => self.done.saturating_sub(self.identical),
+        };
+        self.sent > 0 || done > 0
     }
 
     /// Whether every file that was meant is where it should be.
@@ -191,5 +214,41 @@ impl Report {
             self.failures.pop();
         }
         self.failures.push(failure);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(done: u64, identical: u64) -> Report {
+        Report {
+            done,
+            identical,
+            bytes: done * 10,
+            identical_bytes: identical * 10,
+            ..Report::default()
+        }
+    }
+
+    #[test]
+    fn what_a_copy_did_before_it_broke_off_counts_once() {
+        // A hundred files, ten of which were there, and all of them again with fifty more.
+        let all = report(150, 100).following(&report(100, 10), Mode::Copy);
+        assert_eq!((all.done, all.identical, all.bytes), (150, 10, 1500));
+        // It broke off again before it had come as far.
+        let all = report(40, 40).following(&report(100, 10), Mode::Copy);
+        assert_eq!((all.done, all.identical, all.bytes), (100, 10, 1000));
+        // What a move has done is not there any more.
+        let all = report(40, 40).following(&report(100, 10), Mode::Move);
+        assert_eq!((all.done, all.identical, all.bytes), (140, 50, 1400));
+    }
+
+    #[test]
+    fn what_is_found_again_is_no_progress_of_a_copy() {
+        assert!(!report(100, 100).has_progressed(Mode::Copy));
+        assert!(report(101, 100).has_progressed(Mode::Copy));
+        assert!(report(100, 100).has_progressed(Mode::Move));
+        assert!(!report(0, 0).has_progressed(Mode::Move));
     }
 }

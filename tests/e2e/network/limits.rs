@@ -206,6 +206,10 @@ fn who_has_control_reads_and_changes_a_daemon_s_limits() {
         &["peer=all", "direction=down ", "new=2097152 "],
     );
     assert_slow(&machines, Way::ToNas, &[], 3072, 2 << 20);
+    // A reload that is about something else leaves it.
+    machines.also_on_nas("\n[directories.more]\npath = \"more\"\n");
+    daemon.reloads("directories_added=more");
+    assert_eq!(limit(&[]), "up none\ndown 2097152\n");
     let wrong = machines.cam(["limit", "nas", "--up", "0"]).run().expect(2);
     wrong.says(&["--up", "\"512K\"", "none"]);
 }

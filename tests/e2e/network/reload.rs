@@ -144,8 +144,16 @@ fn another_key_needs_a_restart() {
     let machines = Machines::new();
     let daemon = machines.start(EVERYTHING);
     let text = fs::read_to_string(machines.nas_config()).unwrap();
-    let text = text.replace("\"key.pem\"", "\"../cam/key.pem\"");
-    fs::write(machines.nas_config(), text).unwrap();
+    let other = text.replace("\"key.pem\"", "\"../cam/key.pem\"");
+    fs::write(machines.nas_config(), other).unwrap();
     daemon.reloads("[identity] has changed: restart needed");
+    machines.cam(["list", "nas:inbox"]).run().expect(0);
+    // Nor is one taken in that is in the same file.
+    fs::write(machines.nas_config(), text).unwrap();
+    let key = machines.nas_config().with_file_name("key.pem");
+    fs::remove_file(&key).unwrap();
+    daemon.reloads("cannot be read: restart needed");
+    machines.cam(["keygen"]).with([&key]).run().expect(0);
+    daemon.reloads("the key of [identity] is another one now");
     machines.cam(["list", "nas:inbox"]).run().expect(0);
 }
