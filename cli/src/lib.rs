@@ -99,8 +99,9 @@ fn run(arguments: Arguments, transports: &TransportRegistry) -> Result<(), Exit>
     if let Command::Move(command) | Command::Copy(command) = &arguments.command {
         let both = command.throttle.is_some();
         let (up, down) = (&command.throttle_up, &command.throttle_down);
-        let said = (both || up.is_some(), both || down.is_some());
-        limits::typed_over(&mut config.throttle, said.0, said.1);
+        let up = both || up.is_some() || environment.says("throttle.up");
+        let down = both || down.is_some() || environment.says("throttle.down");
+        limits::said_over(&mut config.throttle, up, down);
     }
     let screen = Screen::default();
     let program = Program::Command(arguments.verbosity());

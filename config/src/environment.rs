@@ -50,6 +50,12 @@ impl Environment {
         self.path(FILE).or_else(|| self.default_file())
     }
 
+    /// Whether a variable says what `key` is to be, such as `throttle.up`.
+    pub fn says(&self, key: &str) -> bool {
+        let name = format!("{PREFIX}{}", key.to_uppercase().replace('.', "__"));
+        self.0.contains_key(OsStr::new(&name))
+    }
+
     fn default_file(&self) -> Option<PathBuf> {
         // The XDG specification wants a relative path ignored.
         let home = self

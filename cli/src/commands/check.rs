@@ -6,16 +6,18 @@
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
+use std::path::Path;
 
-use realize_config::{Config, PeerKey};
+use realize_config::{Config, PeerKey, Right};
 use realize_core::counted::ByteCounts;
 use realize_core::path::Escaped;
 use realize_core::registry::TransportRegistry;
-use realize_core::{Error, LocalOptions, LocalService};
+use realize_core::{Error, ErrorKind, LocalOptions, LocalService};
 use realize_rpc::{Client, Limits};
 
 use crate::ends::{Destination, Opened, Source};
 use crate::exit::{Exit, chain, code, shown};
+use crate::location::parent;
 use crate::network::Network;
 use crate::output::Data;
 
@@ -36,16 +38,17 @@ pub(crate) async fn run(
     findings.fine(&file);
     key(config, &mut findings);
     for (name, section) in &config.directories {
-        let shown = Escaped(section.path.as_os_str().as_encoded_bytes()).to_string();
-        let tried = match LocalService::open(&section.path, LocalOptions::default()) {
-            Ok(service) => service.probe().await,
-            Err(error) => Err(error),
-        };
-        let what = format!("directory {name} ({shown})");
-        match tried {
-            Ok(lacks) if lacks.is_empty() => findings.fine(&what),
-            Ok(lacks) => findings.fine(&format!("{what}, but its file system {lacks}")),
-            Err(error) => findings.wrong(&what, &error.chain(), code::OTHER),
+        let what = format!("directory {name} ({})", shown(section.path.as_os_str()));
+        let changes = |right: &Right| !matches!(right, Right::List | Right::Read);
+        let is_read_only =
+            !section.allow.is_empty() && !section.allow.values().flatten().any(changes);
+        if is_read_only {
+            match LocalService::open(&section.path, LocalOptions::default()) {
+                Ok(_) => findings.fine(&format!("{what}: nobody may change it")),
+                Err(error) => findings.wrong(&what, &error.chain(), code::OTHER),
+            }
+        } else {
+            findings.probed(&what, probe(&section.path).await);
         }
     }
     match Network::new(config, transports) {
@@ -80,16 +83,36 @@ impl Findings {
         self.data.print(&format!("ok      {what}"));
     }
 
-    async fn opened(&mut self, what: &str, opened: Result<Opened, Error>) {
-        let welcomed = async {
+    /// An end was opened, which takes these rights where it is a peer's.
+    async fn opened(&mut self, what: &str, needed: &[&str], opened: Result<Opened, Error>) {
+        let granted = async {
             let opened = opened?;
-            let welcomed = opened.welcomed().await;
+            let granted = opened.granted().await?.map(<[String]>::to_vec);
             opened.close().await;
-            welcomed
+            Ok(granted)
         };
-        match welcomed.await {
-            Ok(()) => self.fine(what),
+        let lacks = |granted: &[String]| {
+            let missing = needed
+                .iter()
+                .filter(|&&right| !granted.iter().any(|g| g == right));
+            missing.copied().collect::<Vec<_>>().join(", ")
+        };
+        match granted.await.map(|granted| granted.as_deref().map(lacks)) {
+            Ok(Some(missing)) if !missing.is_empty() => {
+                let why = format!("a move needs rights that are not granted there: {missing}");
+                self.wrong(what, &why, code::NOT_AUTHORISED);
+            }
+            Ok(_) => self.fine(what),
             Err(error) => self.failed(what, error),
+        }
+    }
+
+    /// A directory of this machine was tried as a destination.
+    fn probed(&mut self, what: &str, tried: Result<String, Error>) {
+        match tried {
+            Ok(lacks) if lacks.is_empty() => self.fine(what),
+            Ok(lacks) => self.fine(&format!("{what}, but its file system {lacks}")),
+            Err(error) => self.wrong(what, &error.chain(), code::OTHER),
         }
     }
 
@@ -115,6 +138,13 @@ fn key(config: &Config, findings: &mut Findings) {
         Ok(key) => findings.fine(&format!("key of this machine: {}", key.public_key())),
         Err(error) => findings.wrong("key of this machine", &chain(&error), code::CONFIGURATION),
     }
+}
+
+/// Does in a directory of this machine what a move does at a destination.
+async fn probe(path: &Path) -> Result<String, Error> {
+    LocalService::open(path, LocalOptions::default())?
+        .probe()
+        .await
 }
 
 /// Makes every transport that is named, and dials every peer that has an address. Answers which of
@@ -186,23 +216,38 @@ async fn both_ends(
         Ok(source) => source,
         Err(exit) => return findings.wrong(&what("source", name), exit.message(), exit.code()),
     };
-    if !is_lost(source.peer()) {
+    let of_source = what("source", name);
+    if let Some(path) = source.path() {
+        match probe(path).await {
+            // What lies deeper may be another's to decide.
+            Err(error) if error.kind() == ErrorKind::Denied => findings.fine(&format!(
+                "{of_source}, but files right in it cannot be deleted: {}",
+                error.chain()
+            )),
+            tried => findings.probed(&of_source, tried),
+        }
+    } else if !is_lost(source.peer()) {
         let opened = source.open(Limits::default(), ByteCounts::default()).await;
-        findings.opened(&what("source", name), opened).await;
+        let needed = ["list", "read", "delete"];
+        findings.opened(&of_source, &needed, opened).await;
     }
     let Some(name) = &section.destination else {
         return;
     };
     let what = what("destination", name);
     match Destination::find(name, &source, config, network) {
-        Ok(destination) if !destination.exists() => {
-            findings.fine(&format!("{what}: does not exist, and will be made"));
-        }
         Ok(destination) if is_lost(destination.peer()) => {}
-        Ok(destination) => {
-            let opened = destination.open(Limits::default(), ByteCounts::default());
-            findings.opened(&what, opened.await).await;
-        }
+        Ok(destination) => match destination.path() {
+            Some(path) if destination.exists() => findings.probed(&what, probe(path).await),
+            Some(path) => {
+                let what = format!("{what}: does not exist, and will be made");
+                findings.probed(&what, probe(&parent(path)).await);
+            }
+            None => {
+                let opened = destination.open(Limits::default(), ByteCounts::default());
+                findings.opened(&what, &["write"], opened.await).await;
+            }
+        },
         Err(exit) => findings.wrong(&what, exit.message(), exit.code()),
     }
 }

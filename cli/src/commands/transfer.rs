@@ -43,14 +43,7 @@ pub(crate) async fn run(
     let names = arguments.ends.names(config)?;
     let (source, destination) = ends(&names, config, network)?;
     let options = options(mode, config)?;
-    let is_limited = config.throttle != Throttle::default();
-    if is_limited && !source.is_connected() && !destination.is_connected() {
-        tracing::warn!(
-            event = "limit.unheeded",
-            "both ends are on this machine, and no connection is between them that could be \
-             limited: `--transport channel` makes one"
-        );
-    }
+    unheeded(&config.throttle, &source, &destination);
     let about = About::of(&source, &destination);
     let mut transfer = Transfer {
         limits: MoverLimits::new(config, source.peer(), destination.peer()),
@@ -80,6 +73,27 @@ pub(crate) async fn run(
         measured.end(ended.is_ok()).await;
     }
     ended
+}
+
+/// Says so if there are limits, and none of them is of a way that anything goes.
+fn unheeded(throttle: &Throttle, source: &Source, destination: &Destination) {
+    let periods = throttle.schedule.iter().map(|period| period.rates);
+    let all = || periods.clone().chain([throttle.rates]);
+    let up = all().any(|rates| rates.up.is_some());
+    let down = all().any(|rates| rates.down.is_some());
+    let (from, to) = (source.is_connected(), destination.is_connected());
+    if !(up || down) || (up && to) || (down && from) {
+        return;
+    }
+    let why = match (from, to) {
+        (false, false) => {
+            "both ends are on this machine, and no connection is between them that could be \
+             limited: `--transport channel` makes one"
+        }
+        (true, _) => "what comes from the source is limited by `down`, and that is not set",
+        (false, true) => "what goes to the destination is limited by `up`, and that is not set",
+    };
+    tracing::warn!(event = "limit.unheeded", "{why}");
 }
 
 /// The file that what is moved is recorded in, if there is to be one.

@@ -11,7 +11,7 @@ use realize_core::error::{Error, ErrorKind, Result};
 use realize_core::path::Escaped;
 use realize_core::transport::PeerId;
 use realize_core::{LocalOptions, LocalService, Workers};
-use realize_rpc::{Directories, InForce, LimitChange, MAX_GRANTS, Opened};
+use realize_rpc::{Change, Directories, InForce, LimitChange, MAX_GRANTS, Opened};
 
 use super::accounted::Accounted;
 use crate::limits::ServedLimits;
@@ -31,6 +31,8 @@ pub(super) struct Served {
     pub(super) limits: Arc<ServedLimits>,
     current: RwLock<Current>,
     workers: Mutex<HashMap<PeerId, Workers>>,
+    /// Whether it is for one connection alone.
+    is_alone: bool,
 }
 
 /// What a reload replaces.
@@ -54,6 +56,15 @@ impl Served {
             limits: Arc::default(),
             current: RwLock::default(),
             workers: Mutex::default(),
+            is_alone: false,
+        }
+    }
+
+    /// The same for one connection alone, with which the program ends.
+    pub(super) fn alone(self) -> Self {
+        Self {
+            is_alone: true,
+            ..self
         }
     }
 
@@ -184,6 +195,12 @@ impl Directories for Served {
     }
 
     fn limits(&self, peer: &PeerId, change: LimitChange) -> Result<InForce> {
+        let LimitChange { up, down } = change;
+        if self.is_alone && (up, down) != (Change::Keep, Change::Keep) {
+            let what = "the limits there are those of this one connection, which ends now: only a \
+                        daemon that listens has limits to change";
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
         if !self.current().controllers.contains(peer) {
             let name = self.name(peer);
             tracing::warn!(

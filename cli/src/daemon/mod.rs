@@ -150,7 +150,7 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
         let what = format!("--peer {peer}: there is no such peer; there are {known}");
         return Err(Exit::usage(what));
     };
-    let served = served(["exec"])?;
+    let served = Arc::new(served(["exec"])?.alone());
     served
         .replace(config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;
@@ -173,9 +173,9 @@ async fn serve_stdio(origin: &Origin<'_>, config: &Config, peer: &str) -> Result
 }
 
 /// What is to be served, to whoever comes by these transports.
-fn served<'a>(transports: impl IntoIterator<Item = &'a str>) -> Result<Arc<Served>, Exit> {
+fn served<'a>(transports: impl IntoIterator<Item = &'a str>) -> Result<Served, Exit> {
     let metrics = ServedMetrics::new(transports).map_err(unmeasured)?;
-    Ok(Arc::new(Served::new(metrics)))
+    Ok(Served::new(metrics))
 }
 
 fn unmeasured(error: prometheus::Error) -> Exit {
@@ -192,6 +192,7 @@ async fn serve(origin: &Origin<'_>, config: Config) -> Result<(), Exit> {
     let mut signals = Signals::new()?;
     let network = Network::new(&config, origin.registry)?;
     let served = served(config.listen.iter().map(|listen| &*listen.transport))?;
+    let served = Arc::new(served);
     served
         .replace(&config, network.peers())
         .map_err(|error| Exit::configuration(error.to_string()))?;

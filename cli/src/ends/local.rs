@@ -48,6 +48,11 @@ impl LocalSource {
         LocalService::open(&self.root, LocalOptions::default())
     }
 
+    /// Where its directory is.
+    pub(super) fn path(&self) -> &Path {
+        &self.root
+    }
+
     /// Its directory's path from the root.
     pub(super) fn name(&self) -> String {
         name(&self.root)
@@ -85,6 +90,11 @@ impl LocalDestination {
             destination.check_apart(source)?;
         }
         Ok(destination)
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Its path from the root.

@@ -1,6 +1,7 @@
 //! The two ends of a move, or the place to list: found once, opened for each attempt.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::sync::Arc;
 
 use realize_config::Config;
@@ -80,11 +81,12 @@ impl Opened {
         })
     }
 
-    /// Waits until a peer has answered whether this machine may have it. Calls need not wait.
-    pub(crate) async fn welcomed(&self) -> Result<(), Error> {
-        match &self.client {
-            Some(client) => client.granted().await.map(|_| ()),
-            None => Ok(()),
+    /// Waits until a peer has answered whether this machine may have it, and for what; `None` where
+    /// it is no peer's. Calls need not wait.
+    pub(crate) async fn granted(&self) -> Result<Option<&[String]>, Error> {
+        match (&self.client, &self.serving) {
+            (Some(client), None) => client.granted().await.map(Some),
+            _ => Ok(None),
         }
     }
 
@@ -143,6 +145,14 @@ impl Source {
         match self {
             Self::Here(..) => None,
             Self::There(remote) => Some(remote.place()),
+        }
+    }
+
+    /// Where it is, if it is on this machine.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Here(source, _) => Some(source.path()),
+            Self::There(_) => None,
         }
     }
 
@@ -207,6 +217,14 @@ impl Destination {
         match self {
             Self::Here(..) => None,
             Self::There(remote) => Some(remote.place()),
+        }
+    }
+
+    /// Where it is, if it is on this machine.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match self {
+            Self::Here(destination, _) => Some(destination.path()),
+            Self::There(_) => None,
         }
     }
 

@@ -78,8 +78,8 @@ fn set(limiter: &RateLimiter, peer: &str, direction: &str, rate: Option<NonZeroU
     );
 }
 
-/// Has what was typed go over the timetable, in the directions that it says.
-pub(crate) fn typed_over(throttle: &mut Throttle, up: bool, down: bool) {
+/// Has what was typed, or is in the environment, go over the timetable, in the directions that it says.
+pub(crate) fn said_over(throttle: &mut Throttle, up: bool, down: bool) {
     for period in &mut throttle.schedule {
         if up {
             period.rates.up = None;

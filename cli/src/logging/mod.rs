@@ -91,8 +91,10 @@ impl Drop for Logging {
 /// A level that is none.
 pub(crate) fn start(log: &Log, program: Program, screen: &Screen) -> Result<Logging, Exit> {
     let level = match (&log.level, program) {
-        (_, Program::Command(Verbosity { verbose: 1, .. })) => "info",
-        (_, Program::Command(Verbosity { verbose: 2.., .. })) => "debug",
+        (said, Program::Command(Verbosity { verbose: 1, .. })) => at_least("info", said.as_deref()),
+        (said, Program::Command(Verbosity { verbose: 2.., .. })) => {
+            at_least("debug", said.as_deref())
+        }
         (_, Program::Command(Verbosity { quiet: true, .. })) => "off",
         (Some(level), _) => level,
         (None, Program::Command(_)) => COMMAND,
@@ -120,6 +122,13 @@ pub(crate) fn start(log: &Log, program: Program, screen: &Screen) -> Result<Logg
     let (subscriber, logging) = subscriber(filter, line, screen.clone());
     subscriber.init();
     Ok(logging)
+}
+
+/// The level of a flag, or what is `said` besides if that is a level that logs more.
+fn at_least<'a>(flag: &'a str, said: Option<&'a str>) -> &'a str {
+    const LEVELS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];
+    let rank = |level: &str| LEVELS.iter().position(|l| l.eq_ignore_ascii_case(level));
+    said.filter(|said| rank(said) > rank(flag)).unwrap_or(flag)
 }
 
 /// What takes events: those that `filter` lets pass, each written to `writer` as a line.

@@ -281,3 +281,16 @@ fn what_is_logged_at_a_level_that_is_not_wanted_costs_nothing() {
     debug!(event = "e", value = looked_at());
     assert_eq!(written.take(), [""; 0]);
 }
+
+#[rstest]
+#[case::less("info", Some("warn"), "info")]
+#[case::more("info", Some("trace"), "trace")]
+#[case::nothing("debug", None, "debug")]
+#[case::of_targets("info", Some("realize::file=debug"), "info")]
+fn a_flag_makes_nothing_more_quiet(
+    #[case] flag: &str,
+    #[case] said: Option<&str>,
+    #[case] level: &str,
+) {
+    assert_eq!(at_least(flag, said), level);
+}

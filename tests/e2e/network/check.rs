@@ -207,6 +207,52 @@ fn the_ends_of_the_move(#[case] there: &[&str], #[case] code: i32, #[case] says:
     assert_eq!(home.path().join("there").exists(), there.contains(&"there"));
 }
 
+/// What is granted is compared with what the move takes.
+#[rstest]
+#[case::a_source("nas:inbox", "./here", &["list", "read"], Some("FAILED  source nas:inbox: a move needs rights that are not granted there: delete"))]
+#[case::a_destination("./here", "nas:inbox", &["list", "read"], Some("FAILED  destination nas:inbox: a move needs rights that are not granted there: write"))]
+#[case::enough("./here", "nas:inbox", &["write"], None)]
+fn what_a_move_may_not_do(
+    #[case] source: &str,
+    #[case] destination: &str,
+    #[case] rights: &[&str],
+    #[case] says: Option<&str>,
+) {
+    let machines = Machines::new();
+    let _daemon = machines.start(rights);
+    fs::create_dir(machines.path("cam/here")).unwrap();
+    let check = machines.cam(["check"]).in_directory(&machines.path("cam"));
+    let check = check.variable("REALIZE_MOVE__SOURCE", source);
+    let check = check.variable("REALIZE_MOVE__DESTINATION", destination);
+    let outcome = check.run().expect(if says.is_some() { 4 } else { 0 });
+    if let Some(says) = says {
+        assert!(outcome.stdout_text().contains(says), "{outcome}");
+    }
+}
+
+/// It serves well what others only read.
+#[test]
+fn a_directory_that_nobody_may_change_need_not_be_writable() {
+    if !can_mount() {
+        return;
+    }
+    let machines = Machines::new();
+    machines.configure_nas("127.0.0.1:0", &["list", "read"]);
+    let check = realize([
+        "--config".as_ref(),
+        machines.nas_config().as_os_str(),
+        "check".as_ref(),
+    ]);
+    let script = "mount -t tmpfs -o ro none \"$A\"\nexec \"$@\"";
+    let outcome = check.among_mounts(script, &[&machines.inbox()]).run();
+    let text = outcome.stdout_text();
+    assert!(
+        text.contains("directory inbox") && text.contains("nobody may change it"),
+        "{outcome}"
+    );
+    assert!(!text.contains("FAILED  directory inbox"), "{outcome}");
+}
+
 /// The code is that of the first thing that failed; everything that fails is named.
 #[test]
 fn one_failure_hides_no_other() {

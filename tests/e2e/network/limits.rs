@@ -114,6 +114,62 @@ fn what_is_typed_goes_over_the_timetable() {
 }
 
 #[test]
+fn what_the_environment_says_goes_over_the_timetable() {
+    let (machines, _daemon) = machines("");
+    machines.also_on_cam(ALL_DAY);
+    write(&machines.source(), "small", b"small");
+    let mover = machines.mover(Way::ToNas).with(["-v"]);
+    let mover = mover.variable("REALIZE_THROTTLE__UP", "2M");
+    let outcome = mover.run().expect(0);
+    assert_told(outcome.stderr_text(), &["direction=up ", "new=2097152 "]);
+}
+
+/// One that limits what nobody sends is heard of.
+#[rstest]
+#[case::down(Way::ToNas, "--throttle-down", Some("is limited by `up`"))]
+#[case::up(Way::FromNas, "--throttle-up", Some("is limited by `down`"))]
+#[case::both(Way::FromNas, "--throttle", None)]
+fn a_limit_of_the_other_way_limits_nothing(
+    #[case] way: Way,
+    #[case] flag: &str,
+    #[case] says: Option<&str>,
+) {
+    let (machines, _daemon) = machines("");
+    write(&machines.ends(way).source, "small", b"small");
+    let outcome = machines.mover(way).with([flag, "1M"]).run().expect(0);
+    let said = outcome.stderr_text();
+    assert_eq!(said.contains("limit.unheeded"), says.is_some(), "{outcome}");
+    assert!(said.contains(says.unwrap_or_default()), "{outcome}");
+}
+
+/// The program at the other end ends with the connection, and its limits with it.
+#[test]
+fn the_limits_of_one_connection_cannot_be_changed() {
+    let machines = Machines::new();
+    machines.configure_nas("127.0.0.1:0", EVERYTHING);
+    machines.also_on_nas("rights = [\"control\"]\n[throttle]\nup = \"1M\"\n");
+    machines.configure_cam("127.0.0.1:1", machines.nas_key());
+    let realized = env!("CARGO_BIN_EXE_realized");
+    let config = machines.nas_config();
+    machines.also_on_cam(&format!(
+        "[transports.exec]\ncommand = [\"env\", \"-u\", \"REALIZE_PEERS__NAS__TRANSPORT\", \
+         {realized:?}, \"--config\", {config:?}, \"--stdio\", \
+         \"--peer\", \"cam\"]\n"
+    ));
+    let limit = |flags: &[&str]| {
+        let program = machines.cam(["limit", "nas"]).with(flags);
+        program
+            .variable("REALIZE_PEERS__NAS__TRANSPORT", "exec")
+            .run()
+    };
+    let read = limit(&[]).expect(0);
+    assert_eq!(read.stdout_text(), "up 1048576\ndown none\n");
+    limit(&["--up", "2M"])
+        .expect(1)
+        .says(&["only a daemon that listens"]);
+}
+
+#[test]
 fn a_daemon_keeps_to_the_timetable() {
     let (machines, daemon) = machines(ALL_DAY);
     assert_slow(&machines, Way::FromNas, &[], 1536, 1 << 20);
