@@ -1,6 +1,8 @@
 //! A transport of one's own: Unix domain sockets, with the user at the other end as its identity.
 
+use std::fs::{Permissions, set_permissions};
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -52,7 +54,13 @@ impl Transport for Unix {
     }
 
     async fn listen(&self, endpoint: &Endpoint) -> Result<Box<dyn Listener>> {
-        let bound = UnixListener::bind(endpoint.as_str());
+        // Whoever may enter the directory may connect: who it is, is looked at then.
+        let bind = || {
+            let socket = UnixListener::bind(endpoint.as_str())?;
+            set_permissions(endpoint.as_str(), Permissions::from_mode(0o666))?;
+            Ok(socket)
+        };
+        let bound: io::Result<_> = bind();
         let socket = bound.map_err(|e| TransportError::address(endpoint, "listening", e))?;
         let (endpoint, known) = (endpoint.clone(), self.known.clone());
         Ok(Box::new(UnixSocket(socket, endpoint, known)))

@@ -13,7 +13,7 @@ use realize_core::known_peers::KnownPeers;
 use realize_core::transport::{
     Connection, Endpoint, FAR, Listener, PeerId, Transport, TransportError,
 };
-use realize_tls::{HostPort, Pending, PrivateKey, PublicKey, canonical};
+use realize_tls::{HostPort, Pending, PrivateKey, PublicKey, canonical, first_of};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -105,21 +105,19 @@ impl QuicTransport {
         let unreachable = |error| TransportError::unreachable(endpoint, error);
         let place = HostPort::to_dial(endpoint)?;
         let addresses = place.resolve(RESOLVE_TIMEOUT).await.map_err(unreachable)?;
-        let mut last = unreachable(ErrorKind::AddrNotAvailable.into());
-        for address in addresses {
+        let shake = async |address| {
             let handshake = self.handshake(endpoint, address, expected);
-            last = match timeout(HANDSHAKE_TIMEOUT, handshake).await {
-                Ok(Ok(connection)) => return Ok(connection),
-                Ok(Err(error @ TransportError::Identity { .. })) => return Err(error),
-                Ok(Err(error)) => error,
-                Err(_) => {
+            timeout(HANDSHAKE_TIMEOUT, handshake)
+                .await
+                .unwrap_or_else(|_| {
                     let within = HANDSHAKE_TIMEOUT.as_secs();
                     let what = format!("{}: no answer within {within} s", canonical(address));
-                    unreachable(io::Error::new(ErrorKind::TimedOut, what))
-                }
-            };
-        }
-        Err(last)
+                    Err(unreachable(io::Error::new(ErrorKind::TimedOut, what)))
+                })
+        };
+        let is_final = |error: &TransportError| matches!(error, TransportError::Identity { .. });
+        let connected = first_of(&addresses, shake, is_final).await;
+        connected.unwrap_or_else(|| Err(unreachable(ErrorKind::AddrNotAvailable.into())))
     }
 
     async fn handshake(

@@ -11,7 +11,7 @@ use realize_core::transport::{
     Connection, Endpoint, FAR, Listener, PeerId, Transport, TransportError,
 };
 use realize_tls::{
-    ALPN, HostPort, Pending, PrivateKey, PublicKey, canonical, client_config, server_name,
+    ALPN, HostPort, Pending, PrivateKey, PublicKey, canonical, client_config, first_of, server_name,
 };
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
@@ -72,23 +72,23 @@ impl TcpTransport {
 
     /// A socket to the first of `addresses` that answers.
     async fn connect(&self, addresses: &[SocketAddr]) -> io::Result<Connected> {
-        let mut last = io::Error::from(ErrorKind::AddrNotAvailable);
-        for address in addresses {
+        let connect = async |address: SocketAddr| {
             let asked = Instant::now();
-            match self.connect_to(*address).await {
-                Ok(socket) => {
-                    return Ok(Connected {
-                        socket,
-                        address: canonical(*address).to_string(),
-                        delay: asked.elapsed(),
-                    });
-                }
+            let socket = self.connect_to(address).await.map_err(|error| {
                 // Whoever dialled one address knows which it was.
-                Err(error) if addresses.len() == 1 => last = error,
-                Err(error) => last = at(address, error),
-            }
-        }
-        Err(last)
+                match addresses.len() {
+                    1 => error,
+                    _ => at(&address, error),
+                }
+            })?;
+            Ok(Connected {
+                socket,
+                address: canonical(address).to_string(),
+                delay: asked.elapsed(),
+            })
+        };
+        let connected = first_of(addresses, connect, |_| false).await;
+        connected.unwrap_or_else(|| Err(ErrorKind::AddrNotAvailable.into()))
     }
 
     async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {

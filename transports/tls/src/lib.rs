@@ -8,7 +8,7 @@
 //! ([`KnownPeers`](realize_core::known_peers::KnownPeers)); the key that [`peer_key`] finds in a
 //! finished handshake is the identity of the other end.
 //!
-//! [`HostPort`] is what their endpoints say. [`Pending`] bounds the handshakes with those who have
+//! [`HostPort`] is what their endpoints say, and [`first_of`] dials the addresses of one. [`Pending`] bounds the handshakes with those who have
 //! proved nothing yet.
 //!
 //! There are no certificates, no other algorithm, no older TLS and no way to turn any of it off. It
@@ -22,6 +22,7 @@ mod file;
 mod key;
 mod machine;
 mod pending;
+mod race;
 mod verifier;
 
 pub use address::{HostPort, MAX_ADDRESSES, canonical};
@@ -30,6 +31,7 @@ pub use file::{FileError, MAX_FILE_LEN, load_private_key, load_public_key, save_
 pub use key::{KeyError, PrivateKey, PublicKey};
 pub use machine::machine_key;
 pub use pending::{MAX_PENDING, MAX_PENDING_PER_ADDRESS, Pending, Place};
+pub use race::{ATTEMPT_DELAY, first_of};
 pub use verifier::{RefusedKey, is_refusal, peer_key, refused_by_peer, refused_key, tls_error};
 
 #[cfg(test)]
