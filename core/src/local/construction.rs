@@ -1,4 +1,5 @@
-//! Which final names are under construction: two files on their way to one name must not meet.
+//! Which final names are under construction: two files on their way to one name must not meet, nor two
+//! that have one partial by the digits of their names.
 //!
 //! A name is written to by any number of calls, or taken by one that turns what was written into the
 //! final file. Who comes second waits: it may well be the same call, repeated because its answer was
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::names::PartialNames;
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::RelPath;
 
@@ -15,14 +17,20 @@ use crate::path::RelPath;
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The final names that calls are under way for.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Construction(Arc<Shared>);
+#[derive(Clone, Debug)]
+pub(crate) struct Construction {
+    partials: PartialNames,
+    shared: Arc<Shared>,
+}
 
 #[derive(Debug, Default)]
 struct Shared {
-    names: Mutex<HashMap<RelPath, Use>>,
+    names: Mutex<HashMap<Key, Use>>,
     changed: Condvar,
 }
+
+/// A directory, and the name of a partial in it.
+type Key = (Option<RelPath>, Vec<u8>);
 
 /// What a name is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,55 +44,81 @@ enum Use {
 /// A name that is written to, or taken, until this is dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
-    path: RelPath,
+    key: Key,
     names: Construction,
 }
 
-type Names<'a> = MutexGuard<'a, HashMap<RelPath, Use>>;
+type Names<'a> = MutexGuard<'a, HashMap<Key, Use>>;
 
 impl Construction {
+    /// None yet, of those whose partials have these names.
+    pub(crate) fn new(partials: PartialNames) -> Self {
+        Self {
+            partials,
+            shared: Arc::default(),
+        }
+    }
+
+    fn key(&self, path: &RelPath) -> Key {
+        (path.parent(), self.partials.content(path))
+    }
+
     /// Lets a call write what is to stand under a name; none takes the name meanwhile. Errors:
     /// `Busy` if it stays taken.
     pub(crate) fn write(&self, path: &RelPath) -> Result<Taken> {
-        let free = |names: &Names<'_>| names.get(path) != Some(&Use::Taken);
+        let key = self.key(path);
+        let free = |names: &Names<'_>| names.get(&key) != Some(&Use::Taken);
         let mut names = self.wait(free)?;
-        let writers = match names.get(path) {
+        let writers = match names.get(&key) {
             Some(Use::Written(writers)) => writers.saturating_add(1),
             _ => 1,
         };
-        names.insert(path.clone(), Use::Written(writers));
-        Ok(self.taken(path))
+        names.insert(key.clone(), Use::Written(writers));
+        Ok(self.taken(key))
     }
 
     /// Takes a name. Errors: `Busy` if it stays in use.
     pub(crate) fn take(&self, path: &RelPath) -> Result<Taken> {
-        let free = |names: &Names<'_>| !names.contains_key(path);
-        self.wait(free)?.insert(path.clone(), Use::Taken);
-        Ok(self.taken(path))
+        let key = self.key(path);
+        let free = |names: &Names<'_>| !names.contains_key(&key);
+        self.wait(free)?.insert(key.clone(), Use::Taken);
+        Ok(self.taken(key))
+    }
+
+    /// Takes a name, if nobody uses it now.
+    pub(crate) fn try_take(&self, path: &RelPath) -> Option<Taken> {
+        let key = self.key(path);
+        let mut names = self.names();
+        if names.contains_key(&key) {
+            return None;
+        }
+        names.insert(key.clone(), Use::Taken);
+        Some(self.taken(key))
     }
 
     /// Takes all of some names at once, so that no two calls wait for each other. Of two equal ones
     /// the second is `Busy`; so are all, if they stay in use.
     pub(crate) fn take_all<'a>(
         &self,
-        paths: impl Iterator<Item = &'a RelPath> + Clone,
+        paths: impl Iterator<Item = &'a RelPath>,
     ) -> Vec<Result<Taken>> {
-        let free = |names: &Names<'_>| !paths.clone().any(|path| names.contains_key(path));
+        let keys: Vec<Key> = paths.map(|path| self.key(path)).collect();
+        let free = |names: &Names<'_>| !keys.iter().any(|key| names.contains_key(key));
         let mut names = match self.wait(free) {
             Ok(names) => names,
-            Err(error) => return paths.map(|_| Err(error.clone())).collect(),
+            Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
         };
-        paths
-            .map(|path| match names.insert(path.clone(), Use::Taken) {
-                None => Ok(self.taken(path)),
+        keys.into_iter()
+            .map(|key| match names.insert(key.clone(), Use::Taken) {
+                None => Ok(self.taken(key)),
                 Some(_) => Err(busy()),
             })
             .collect()
     }
 
-    fn taken(&self, path: &RelPath) -> Taken {
+    fn taken(&self, key: Key) -> Taken {
         Taken {
-            path: path.clone(),
+            key,
             names: self.clone(),
         }
     }
@@ -98,14 +132,17 @@ impl Construction {
             if left.is_zero() {
                 return Err(busy());
             }
-            let waited = self.0.changed.wait_timeout(names, left);
+            let waited = self.shared.changed.wait_timeout(names, left);
             names = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         Ok(names)
     }
 
     fn names(&self) -> Names<'_> {
-        self.0.names.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .names
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -119,14 +156,14 @@ fn busy() -> Error {
 impl Drop for Taken {
     fn drop(&mut self) {
         let mut names = self.names.names();
-        match names.get_mut(&self.path) {
+        match names.get_mut(&self.key) {
             Some(Use::Written(writers)) if *writers > 1 => *writers -= 1,
             _ => {
-                names.remove(&self.path);
+                names.remove(&self.key);
             }
         }
         drop(names);
-        self.names.0.changed.notify_all();
+        self.names.shared.changed.notify_all();
     }
 }
 
@@ -156,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_name_is_taken_once_at_a_time() {
-        let names = Construction::default();
+        let names = Construction::new(PartialNames::of("test:"));
         let other = names.clone();
         let taken = names.take(&path("a")).unwrap();
         drop(names.take(&path("b")).unwrap());
@@ -166,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_name_that_is_written_is_not_taken_and_the_other_way_round() {
-        let names = Construction::default();
+        let names = Construction::new(PartialNames::of("test:"));
         let (first, second) = (names.write(&path("a")), names.write(&path("a")));
         drop(first);
         let other = names.clone();
@@ -181,7 +218,7 @@ mod tests {
 
     #[test]
     fn names_are_taken_all_at_once_and_of_equal_ones_the_second_is_refused() {
-        let names = Construction::default();
+        let names = Construction::new(PartialNames::of("test:"));
         let held = names.take(&path("b")).unwrap();
         let other = names.clone();
         waits(held, move || {
@@ -193,6 +230,17 @@ mod tests {
                 .collect();
             assert_eq!(kinds, [None, None, Some(ErrorKind::Busy)]);
         });
+        assert!(names.names().is_empty());
+    }
+
+    #[test]
+    fn what_is_in_use_is_not_tried() {
+        let names = Construction::new(PartialNames::of("test:"));
+        let written = names.write(&path("a")).unwrap();
+        assert!(names.try_take(&path("a")).is_none());
+        let other = names.try_take(&path("d/a")).unwrap();
+        drop((written, other));
+        assert!(names.try_take(&path("a")).is_some());
         assert!(names.names().is_empty());
     }
 }

@@ -191,7 +191,9 @@ impl<'a> Deleter<'a> {
                 Ok(((), after.transpose()?))
             });
         }
-        self.remove(&aside, name, found.kind, still).map(drop)
+        self.remove(&aside, name, found.kind, still)?;
+        self.linked.forget(version);
+        Ok(())
     }
 
     fn is_gone(&self, name: &[u8]) -> Result<bool> {

@@ -140,10 +140,12 @@ impl LocalService {
             .file_system
             .open_root(path)
             .map_err(|error| Error::io(format!("opening {}", path.display()), error))?;
+        let names = PartialNames::of(options.peer.as_str());
         let storage = Storage {
             root,
             clock: options.clock,
-            names: PartialNames::of(options.peer.as_str()),
+            construction: Construction::new(names.clone()),
+            names,
             leases: Mutex::default(),
             listings: Listings::default(),
             linked: Linked::default(),
@@ -151,7 +153,6 @@ impl LocalService {
             partials: OpenedPartials::default(),
             buffers: Buffers::default(),
             pieces: Buffers::of(MAX_DIFF_RANGE as usize, MAX_IDLE_PIECES),
-            construction: Construction::default(),
             deleting: Arc::default(),
             working: RwLock::default(),
             ending: AtomicBool::new(false),

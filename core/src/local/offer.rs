@@ -33,13 +33,13 @@ impl Storage {
 
     fn answer(&self, place: &Place, offer: &Offer) -> Result<Answer> {
         let directory = &*place.directory;
-        // First, for in a run it may put back a file that a crash displaced.
-        let partial = partial::find(
-            directory,
-            &self.names,
-            &offer.path,
-            self.has_role(Role::Destination),
-        )?;
+        // First, for in a run it may put back a file that a crash displaced; or one that a call
+        // displaces in this moment, which is that call's.
+        let alone = match self.has_role(Role::Destination) {
+            true => self.construction.try_take(&offer.path),
+            false => None,
+        };
+        let partial = partial::find(directory, &self.names, &offer.path, alone.is_some())?;
         let present = present(directory, offer)?;
         let partial = partial.map(|(size, state)| {
             let state =

@@ -234,6 +234,10 @@ impl Directory for OsDirectory {
 
     fn free_space(&self) -> io::Result<u64> {
         let space = rustix::fs::fstatvfs(&self.fd)?;
+        // One that keeps no account of its space is not full for that.
+        if space.f_blocks == 0 {
+            return Ok(u64::MAX);
+        }
         Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 

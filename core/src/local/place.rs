@@ -11,11 +11,18 @@ use rustix::io::Errno;
 
 use super::fs::Directory;
 use super::stored::{collision, stored_name};
+use super::walk::MAX_DEPTH;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::RelPath;
 
 /// The mode of a directory until its own is set: nobody else looks in before that.
 const NEW_DIRECTORY_MODE: u32 = 0o700;
+
+/// How many levels below the root a directory lies at most: each has a handle while those below it are
+/// open. A walk goes no deeper from where it begins, which may be as deep.
+const MAX_LEVELS: usize = 2 * MAX_DEPTH;
+/// How many directories stay open that nothing is done in just now.
+const MAX_OPENED: usize = 1024;
 
 /// An open directory and the ones above it, up to the root.
 #[derive(Debug)]
@@ -75,6 +82,14 @@ impl Places {
     pub(crate) fn open(&mut self, path: &RelPath, missing: Missing) -> Result<Arc<Place>> {
         if let Some(place) = self.opened.get(path) {
             return Ok(Arc::clone(place));
+        }
+        let depth = path.names().count();
+        if depth > MAX_LEVELS {
+            let what = format!("the directory would lie {depth} levels deep, below {MAX_LEVELS}");
+            return Err(Error::new(ErrorKind::Unsupported, what));
+        }
+        if self.opened.len() >= MAX_OPENED {
+            self.opened.clear();
         }
         let above = match path.parent() {
             Some(parent) => self.open(&parent, missing)?,
@@ -168,4 +183,35 @@ pub(crate) fn sync_upward<'a>(places: impl Iterator<Item = &'a Arc<Place>>) -> R
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fs::FileSystem as _;
+    use super::super::os::OsFileSystem;
+    use super::*;
+
+    #[test]
+    fn a_path_has_so_many_levels_and_nothing_is_made_of_a_longer_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = OsFileSystem.open_root(directory.path()).unwrap();
+        let path = |levels| RelPath::new(vec!["d"; levels].join("/")).unwrap();
+        let mut places = Places::new(&root, None);
+        let refused = places.open(&path(MAX_LEVELS + 1), Missing::Create);
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(root.entries().unwrap().count(), 0);
+        places.open(&path(MAX_LEVELS), Missing::Create).unwrap();
+    }
+
+    #[test]
+    fn few_directories_stay_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = OsFileSystem.open_root(directory.path()).unwrap();
+        let mut places = Places::new(&root, None);
+        for name in 0..MAX_OPENED + 10 {
+            let path = RelPath::new(format!("d{name}")).unwrap();
+            places.open(&path, Missing::Create).unwrap();
+        }
+        assert!(places.opened.len() <= MAX_OPENED);
+    }
 }

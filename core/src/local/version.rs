@@ -176,6 +176,12 @@ impl Linked {
         }
         Ok(answer)
     }
+
+    /// Forgets a file whose last name is gone.
+    pub(crate) fn forget(&self, version: &LocalVersion) {
+        let mut spans = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        spans.remove(&(version.device, version.inode));
+    }
 }
 
 fn covers(spans: &HashMap<(u64, u64), Span>, expected: &LocalVersion, now: &LocalVersion) -> bool {
