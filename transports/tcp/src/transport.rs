@@ -78,7 +78,7 @@ impl TcpTransport {
                 // Whoever dialled one address knows which it was.
                 match addresses.len() {
                     1 => error,
-                    _ => at(&address, error),
+                    _ => at(address, error),
                 }
             })?;
             Ok(Connected {
