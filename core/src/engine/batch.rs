@@ -97,7 +97,7 @@ impl Run {
         if received.is_empty() {
             Ok(())
         } else {
-            self.delete(received).await
+            self.conclude(received).await
         }
     }
 
@@ -168,7 +168,7 @@ impl Run {
             }
         }
         if !received.is_empty() {
-            self.delete(received).await?;
+            self.conclude(received).await?;
         }
         for (item, version) in different {
             self.send_different(item, version).await?;

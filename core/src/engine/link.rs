@@ -42,7 +42,7 @@ impl Run {
             }
         }
         if !linked.is_empty() {
-            self.delete_names(&**shortcut, linked).await?;
+            self.conclude_linked(linked).await?;
         }
         self.refused(refused).await
     }

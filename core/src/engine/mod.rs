@@ -9,13 +9,15 @@
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, OnceLock, Weak};
+use std::time::{Duration, Instant};
 
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::entry::Entry;
@@ -66,6 +68,8 @@ const PAGES_AHEAD: usize = 2;
 const MIN_UNITS: usize = 6;
 /// How many units are under way at most: a peer has memory for no more.
 const MAX_UNITS: usize = 16;
+/// How long deletions that are under way when a run is stopped are waited for.
+const SETTLING: Duration = Duration::from_secs(2);
 /// How many blocks of large files are held beyond one for each unit: read, and about to be sent.
 const BLOCKS_AHEAD: usize = 2;
 
@@ -73,9 +77,9 @@ const BLOCKS_AHEAD: usize = 2;
 ///
 /// It ends when the source is listed to its end and everything found is moved, left for the next
 /// run, or has failed: one file's failure is that file's alone. When `cancel` is cancelled it stops
-/// at once, and the report says so. Dropping the future stops it too, at any await, and leaves
-/// everything so that another run goes on where this one was; the claims are then given back by the
-/// services' end.
+/// at once, but for deletions that are under way, and the report says so. Dropping the future stops
+/// it too, at any await, and leaves everything so that another run goes on where this one was; the
+/// claims are then given back by the services' end.
 ///
 /// # Errors
 /// What concerns the whole run: a claim that is refused, a listing that cannot begin, a connection
@@ -90,7 +94,8 @@ pub async fn move_files(
     let witnesses = witnesses.into();
     let _started = witnesses.metrics.as_ref().map(MoveMetrics::start_move);
     let id = RunId::random()?;
-    let run = Arc::new(Run {
+    let run = Arc::new_cyclic(|me| Run {
+        me: Weak::clone(me),
         id,
         source,
         destination,
@@ -103,6 +108,8 @@ pub async fn move_files(
         shortcut: OnceLock::new(),
         stop: CancellationToken::new(),
         touched: Mutex::default(),
+        deletions: TaskTracker::new(),
+        given_up: CancellationToken::new(),
     });
     // Warnings are to bear it, whatever else is logged.
     let span = tracing::error_span!("run", run = %id);
@@ -111,6 +118,7 @@ pub async fn move_files(
 
 /// A move under way.
 struct Run {
+    me: Weak<Run>,
     id: RunId,
     source: Arc<dyn Service>,
     destination: Arc<dyn Service>,
@@ -129,6 +137,11 @@ struct Run {
     stop: CancellationToken,
     /// The directories of the source's files that were moved or copied.
     touched: Mutex<Touched>,
+    /// Deletions under way, which are brought to their end though the run is stopped: what is gone
+    /// from the source is to be reported.
+    deletions: TaskTracker,
+    /// Cancelled when they are waited for no longer.
+    given_up: CancellationToken,
 }
 
 impl Run {
@@ -161,6 +174,7 @@ impl Run {
             }
             ended = self.all() => ended,
         };
+        self.settle_deletions().await;
         self.over.store(true, Ordering::Relaxed);
         let report = self.with_report(|report| report.clone());
         let released = self.release(self.ending(&report, ended.is_ok())).await;
@@ -277,6 +291,42 @@ impl Run {
         source_hash(&*self.source, item).await
     }
 
+    /// Deletes files at the source, and reports their end: once begun that comes to its own end, whatever
+    /// becomes of the future.
+    async fn conclude(&self, received: Vec<(Item, Receipt)>) -> Result<()> {
+        self.to_its_end(|run| async move { run.delete(received).await })
+            .await
+    }
+
+    /// Spawns what is to come to its end, and waits for that.
+    async fn to_its_end<F>(&self, work: impl FnOnce(Arc<Self>) -> F) -> Result<()>
+    where
+        F: Future<Output = Result<()>> + Send + 'static,
+    {
+        // Whoever asks works for it.
+        let Some(run) = self.me.upgrade() else {
+            return Ok(());
+        };
+        let given_up = run.given_up.clone();
+        let work = work(run);
+        let work = async move {
+            tokio::select! {
+                done = work => done,
+                () = given_up.cancelled() => Ok(()),
+            }
+        };
+        joined(self.deletions.spawn(work.in_current_span()).await)
+    }
+
+    /// Waits for deletions that are under way, for no longer than [`SETTLING`].
+    async fn settle_deletions(&self) {
+        self.deletions.close();
+        if timeout(SETTLING, self.deletions.wait()).await.is_err() {
+            self.given_up.cancel();
+            self.deletions.wait().await;
+        }
+    }
+
     /// Deletes files at the source, each by the destination's receipt, and reports their end. In
     /// a copy the receipts alone are reported.
     async fn delete(&self, received: Vec<(Item, Receipt)>) -> Result<()> {
@@ -310,12 +360,17 @@ impl Run {
         self.record_deleted(&gone).await
     }
 
+    /// The same of files that have their final names by the shortcut.
+    async fn conclude_linked(&self, linked: Vec<(Item, SameFile)>) -> Result<()> {
+        self.to_its_end(|run| async move { run.delete_names(linked).await })
+            .await
+    }
+
     /// Deletes the source's names of files that have their final ones, and reports their end.
-    async fn delete_names(
-        &self,
-        shortcut: &dyn Shortcut,
-        linked: Vec<(Item, SameFile)>,
-    ) -> Result<()> {
+    async fn delete_names(&self, linked: Vec<(Item, SameFile)>) -> Result<()> {
+        let Some(shortcut) = self.shortcut.get() else {
+            return Ok(());
+        };
         for (item, _) in &linked {
             events::linked("file.finished", &item.target, item);
         }

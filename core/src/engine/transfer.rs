@@ -33,7 +33,7 @@ impl Run {
             tracing::debug!(target: "realize::file", event = "file.resumed", path = %item.target, offset);
         }
         match self.send_and_finish(&item, transfer).await {
-            Ok(receipt) => self.delete(vec![(item, receipt)]).await,
+            Ok(receipt) => self.conclude(vec![(item, receipt)]).await,
             Err(error) => {
                 self.unfinished.store(true, Ordering::Relaxed);
                 self.ended_badly(&item, error, false).await

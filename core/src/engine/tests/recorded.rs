@@ -125,3 +125,48 @@ async fn what_cannot_be_recorded_is_not_deleted() {
     assert!(ends.from.path().join("f").exists());
     assert!(ends.to.path().join("f").exists());
 }
+
+/// Stops the run when a file has been finished, and is about to be deleted.
+struct Stops {
+    cancel: CancellationToken,
+    deleted: Mutex<usize>,
+}
+
+#[async_trait]
+impl Ledger for Stops {
+    async fn finished(&self, _: &[Record<'_>]) -> Result<()> {
+        self.cancel.cancel();
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+
+    async fn deleted(&self, files: &[Record<'_>]) -> Result<()> {
+        *self.deleted.lock().unwrap() += files.len();
+        Ok(())
+    }
+}
+
+#[rstest]
+#[case::small(10)]
+#[case::large(MIB)]
+#[tokio::test]
+async fn what_is_gone_when_a_run_is_stopped_is_reported(#[case] size: usize) {
+    let ends = Ends::new();
+    ends.at_source("f", &content(size, 3));
+    let cancel = CancellationToken::new();
+    let ledger = Arc::new(Stops {
+        cancel: cancel.clone(),
+        deleted: Mutex::default(),
+    });
+    let witnesses = Witnesses {
+        ledger: Some(Arc::clone(&ledger) as _),
+        ..Arc::new(()).into()
+    };
+    let (source, destination) = (ends.source(), ends.destination());
+    let options = MoveOptions::new(Mode::Move);
+    let ended = move_files(source, destination, options, witnesses, cancel).await;
+    let report = ended.unwrap();
+    assert!(report.stopped.is_some());
+    assert!(!ends.from.path().join("f").exists());
+    assert_eq!((report.done, *ledger.deleted.lock().unwrap()), (1, 1));
+}
