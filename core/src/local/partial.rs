@@ -64,7 +64,7 @@ impl Partial {
         let own = (stat.device, stat.inode);
         let (writer, found) = StateWriter::load(&*state_file)?;
         let same = |state: &PartialState| {
-            state.source == target.source && state.size == target.size && state.own == own
+            state.source == target.source && state.size == target.size && state.is_of(own)
         };
         let known = found.filter(|state| !created && same(state) && stat.size == target.size);
         let resumed = known.is_some();

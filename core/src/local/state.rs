@@ -36,6 +36,14 @@ pub(crate) struct PartialState {
     pub(crate) origin: Option<[u8; 16]>,
 }
 
+impl PartialState {
+    /// Whether it is about the file with this device and inode. The number of the device is another
+    /// one after a restart, for some; both lie in one directory, so the inode's is enough.
+    pub(crate) fn is_of(&self, own: (u64, u64)) -> bool {
+        self.own.1 == own.1
+    }
+}
+
 /// Writes states, each to the slot that the one before is not in.
 #[derive(Debug, Default)]
 pub(crate) struct StateWriter {

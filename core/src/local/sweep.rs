@@ -227,7 +227,7 @@ fn take(directory: &dyn Directory, name: &[u8]) -> Result<Option<Option<Half>>> 
 /// the look at what was displaced.
 fn displaced(known: &PartialState, content: Option<&Half>) -> bool {
     let own = content.map(|content| (content.stat.device, content.stat.inode));
-    known.displaces.is_some() && own.is_some_and(|own| known.own != own)
+    known.displaces.is_some() && own.is_some_and(|own| !known.is_of(own))
 }
 
 fn unlink(directory: &dyn Directory, name: &[u8]) -> Result<()> {

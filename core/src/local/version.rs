@@ -72,6 +72,11 @@ impl LocalVersion {
         (self.device, self.inode) == (other.device, other.inode)
     }
 
+    /// The same where its device has another number by now.
+    pub(crate) fn on_device(self, device: u64) -> Self {
+        Self { device, ..self }
+    }
+
     /// Whether `other` is the same but for the time of its last change of attributes, which a
     /// rename sets too.
     pub(crate) fn same_but_changed(&self, other: &Self) -> bool {

@@ -6,7 +6,7 @@ use super::locked::remove;
 use crate::entry::Version;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::hash::HashState;
-use crate::local::fs::{Access, Directory, Kind, Rename};
+use crate::local::fs::{Access, Directory, Kind, Rename, Stat};
 use crate::local::names::PartialNames;
 use crate::local::state::{PartialState, StateWriter};
 use crate::local::version::LocalVersion;
@@ -35,7 +35,7 @@ pub(crate) fn find(
     let own = (stat.device, stat.inode);
     Ok(Some((
         stat.size,
-        state.filter(|state| state.own == own && state.size == stat.size),
+        state.filter(|state| state.is_of(own) && state.size == stat.size),
     )))
 }
 
@@ -107,16 +107,18 @@ pub(super) fn recover(
         }
         other => other.doing("looking at a displaced file")?,
     };
-    if (stat.device, stat.inode) == state.own {
+    let own = |stat: &Stat| state.is_of((stat.device, stat.inode));
+    if own(&stat) {
         return Ok(());
     }
-    if LocalVersion::parse(expected)?.same_but_changed(&LocalVersion::of(&stat)) {
+    let expected = LocalVersion::parse(expected)?.on_device(stat.device);
+    if expected.same_but_changed(&LocalVersion::of(&stat)) {
         return discard(directory, names, path).map(drop);
     }
     let name = path.file_name();
     let doing = "putting back a file that a crash displaced";
     match directory.stat(name) {
-        Ok(stat) if (stat.device, stat.inode) == state.own => {}
+        Ok(stat) if own(&stat) => {}
         Ok(_) => return Err(stranded(&content)),
         // Somebody has removed what we had put there: the other file goes back all the same.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -129,7 +131,7 @@ pub(super) fn recover(
     let exchange = || directory.rename(&content, directory, name, Rename::Exchange);
     exchange().doing(doing)?;
     let back = directory.stat(&content).doing(doing)?;
-    if (back.device, back.inode) == state.own {
+    if own(&back) {
         return discard(directory, names, path).map(drop);
     }
     // It was replaced since the look at it.

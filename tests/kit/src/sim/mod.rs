@@ -33,11 +33,14 @@ use realize_core::local::fs::{Directory, FileSystem};
 
 use self::content::PAGE_LEN;
 use self::directory::SimDirectory;
-use self::disk::{Disk, errno};
+use self::disk::{Disk, ROOT_DEVICE, errno};
 pub use self::journal::Crash;
 use self::names::Alike;
 use self::script::Verdict;
 pub use self::script::{Call, Effect, Lie, Script};
+
+/// The number of the device of `/` once it has got another one; no inode has that.
+const RENUMBERED: u64 = u64::MAX;
 
 /// A simulated file system. Clones are the same one.
 #[derive(Clone)]
@@ -136,6 +139,19 @@ impl SimFileSystem {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.disk().now
+    }
+
+    /// Gives the device of `/` another number, as a restart may. Nothing may be on its way to it.
+    pub fn renumber(&self) {
+        let mut disk = self.disk();
+        let Some(space) = disk.devices.remove(&ROOT_DEVICE) else {
+            return;
+        };
+        disk.devices.insert(RENUMBERED, space);
+        let inodes = disk.inodes.values_mut();
+        inodes
+            .filter(|inode| inode.device == ROOT_DEVICE)
+            .for_each(|inode| inode.device = RENUMBERED);
     }
 
     /// Lets time pass.

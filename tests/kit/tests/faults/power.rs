@@ -53,6 +53,25 @@ fn the_power_goes_at_every_call(
     }
 }
 
+/// After a restart a device may have another number.
+#[rstest]
+fn the_power_goes_and_the_device_has_another_number(
+    #[values(Scenario::Resume, Scenario::Replace, Scenario::Patch)] scenario: Scenario,
+) {
+    let planted = scenario.plant();
+    for n in (1..=calls(scenario)).step_by(stride()) {
+        for (crash, seed) in [(Crash::All, 0), (Crash::Journal, n)] {
+            let fs = planted.fs.survivor(Crash::All, 0);
+            fs.script().power_off_at(n);
+            let _ = run(&fs);
+            let after = fs.power_loss(crash, seed);
+            after.renumber();
+            let what = format!("{scenario:?}, power off at call {n}, {crash:?}, another device");
+            assert_safe(&planted, &after, &what);
+        }
+    }
+}
+
 /// Two crashes in a row: the second at every call of the run that follows the first.
 #[rstest]
 fn the_power_goes_twice(
