@@ -34,7 +34,8 @@ use crate::transport::PeerId;
 /// | `list` | list |
 /// | `read`, `read_batch`, `hash`, `diff` | read |
 /// | `offer` | write; or list and read, which tell as much |
-/// | `send`, `make_directories` | write |
+/// | `send` | write |
+/// | `make_directories` | write; without replace too, directories that were there keep their modes |
 /// | `calculate_signature`, `apply_patch` | write; read too, if the basis is a final file |
 /// | `put`, `finish` | write; for an item that replaces a version, replace too |
 /// | `delete` | delete |
@@ -240,7 +241,12 @@ impl Service for Guarded {
 
     async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>> {
         self.check("make_directories", Right::Write)?;
-        self.inner.make_directories(makes).await
+        let keeps_others = !self.granted().contains(Right::Replace);
+        let makes = makes.into_iter().map(|make| MakeDirectory {
+            keeps_others,
+            ..make
+        });
+        self.inner.make_directories(makes.collect()).await
     }
 
     async fn hash(&self, hash: Hash) -> Result<RangeHash> {

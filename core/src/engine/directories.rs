@@ -107,6 +107,7 @@ impl Run {
                 } else {
                     Making::Change
                 },
+                keeps_others: false,
             }
         };
         let makes: Vec<_> = entries.iter().map(make).collect();

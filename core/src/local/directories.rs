@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::Storage;
-use super::place::{Missing, Place, Places, sync_upward};
+use super::place::{Missing, NEW_DIRECTORY_MODE, Place, Places, sync_upward};
 use crate::entry::MODE_BITS;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::service::{MakeDirectory, Making};
@@ -49,7 +49,8 @@ impl Storage {
             .directory
             .own_stat()
             .doing("looking at the directory")?;
-        if stat.mode & 0o7777 != mode {
+        let is_unset = stat.mode & 0o7777 == NEW_DIRECTORY_MODE;
+        if stat.mode & 0o7777 != mode && (is_unset || !make.keeps_others) {
             place
                 .directory
                 .set_mode(mode)

@@ -16,7 +16,7 @@ use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::RelPath;
 
 /// The mode of a directory until its own is set: nobody else looks in before that.
-const NEW_DIRECTORY_MODE: u32 = 0o700;
+pub(super) const NEW_DIRECTORY_MODE: u32 = 0o700;
 
 /// How many levels below the root a directory lies at most: each has a handle while those below it are
 /// open. A walk goes no deeper from where it begins, which may be as deep.

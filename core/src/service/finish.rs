@@ -62,6 +62,10 @@ pub struct MakeDirectory {
     pub mode: u32,
     /// Whether it is made, or an existing one changed.
     pub making: Making,
+    /// Whether one keeps its mode that existed before this move: that is one of any other mode than
+    /// directories have until their own is set. Of those who may not replace anything, whoever guards a
+    /// directory says so; it is not sent to a peer.
+    pub keeps_others: bool,
 }
 
 /// What becomes of a directory that exists, and of one that does not.

@@ -1,12 +1,13 @@
 //! Every right, and what happens without it: nothing is lost, and both sides are told.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use realize_test_kit::odd_tree::{Tree, bytes, remains, snapshot};
+use realize_test_kit::odd_tree::{Tree, bytes, remains, set_mode, snapshot};
 use rstest::rstest;
 
-use super::machines::{Daemon, EVERYTHING, Machines, assert_moved, assert_seen, seen, write};
+use super::machines::{Daemon, EVERYTHING, Machines, Way, assert_moved, assert_seen, seen, write};
 use crate::program::Outcome;
 
 /// A daemon that grants `rights`, three files on the cam, and others in the inbox.
@@ -268,4 +269,34 @@ fn the_rights_of_one_peer_are_not_those_of_another() {
     machines.cam(["move"]).run().expect(0);
     let outcome = as_lab(&["list", "nas:inbox"]).run().expect(0);
     assert!(outcome.stdout_text().contains("file"), "{outcome}");
+}
+
+/// Of directories that were there, who may replace nothing changes nothing; those that it makes get
+/// their modes, also in a later run.
+#[rstest]
+#[case::may_replace(EVERYTHING, 0o750)]
+#[case::may_write(&["write"], 0o755)]
+fn directories_that_were_there_are_others(#[case] rights: &[&str], #[case] kept: u32) {
+    let machines = Machines::new();
+    let _daemon = machines.start(rights);
+    let source = machines.source();
+    for (path, content) in [("shared/a", b"a"), ("new/b", b"b")] {
+        write(&source, path, content);
+    }
+    for directory in ["shared", "new"] {
+        set_mode(&source.join(directory), 0o750).unwrap();
+    }
+    write(&machines.inbox(), "shared/other", b"there");
+    set_mode(&machines.inbox().join("shared"), 0o755).unwrap();
+    // As a run leaves it that was cut off before it came to directories.
+    write(&machines.inbox(), "new/earlier", b"there");
+    set_mode(&machines.inbox().join("new"), 0o700).unwrap();
+
+    let outcome = machines.mover(Way::ToNas).run().expect(0);
+
+    let mode = |directory: &str| {
+        let found = fs::metadata(machines.inbox().join(directory)).unwrap();
+        found.permissions().mode() & 0o7777
+    };
+    assert_eq!((mode("shared"), mode("new")), (kept, 0o750), "{outcome}");
 }

@@ -201,6 +201,7 @@ fn make() -> MakeDirectory {
         path: path("f"),
         mode: 0o755,
         making: Making::Either,
+        keeps_others: false,
     }
 }
 

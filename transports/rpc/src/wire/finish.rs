@@ -187,6 +187,7 @@ impl TryFrom<MakeDirectory> for service::MakeDirectory {
                 Making::Either => service::Making::Either,
                 Making::New => service::Making::New,
             },
+            keeps_others: false,
         })
     }
 }

@@ -168,6 +168,7 @@ async fn batches(client: &Client) -> Vec<Result<()>> {
         path,
         mode: 0o700,
         making: Making::Either,
+        keeps_others: false,
     });
     let finishes = twice("a").map(|path| Finish {
         path,

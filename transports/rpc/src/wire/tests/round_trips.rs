@@ -406,7 +406,12 @@ proptest! {
         dones in each(Just(())),
     ) {
         arrives::<Batch<Put>, _>(puts)?;
-        let make = |(path, mode, making)| service::MakeDirectory { path, mode, making };
+        let make = |(path, mode, making)| service::MakeDirectory {
+            path,
+            mode,
+            making,
+            keeps_others: false,
+        };
         arrives::<Batch<MakeDirectory>, Vec<_>>(makes.into_iter().map(make).collect())?;
         arrives::<Batch<Finish>, _>(finishes)?;
         arrives::<Batch<Delete>, _>(deletes)?;

@@ -138,6 +138,7 @@ pub(super) fn make_directories() -> Vec<MakeDirectory> {
         path: path(),
         mode: 0o1755,
         making: Making::Either,
+        keeps_others: false,
     }]
 }
 
