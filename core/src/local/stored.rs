@@ -7,6 +7,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::fs::{Directory, Stat};
 use crate::error::{Doing, Error, ErrorKind, Result};
+use crate::path::MAX_NAME_LEN;
 
 /// The name that is stored for what was found as `name`, if it is another one. That can only be
 /// where a look-up takes two names for one: where another of the ways to write `name` finds the
@@ -84,7 +85,8 @@ fn alike(name: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     turned
         .into_iter()
         .chain(forms)
-        .filter(move |other| *other != name)
+        // One that is too long is nowhere.
+        .filter(move |other| *other != name && other.len() <= MAX_NAME_LEN)
 }
 
 /// `name` with the case of its letters turned; `None` if that is `name` itself. Of a name with letters
@@ -132,6 +134,7 @@ mod tests {
     #[case::composed("1\u{e9}", &["1\u{c9}", "1e\u{301}"])]
     #[case::decomposed("1e\u{301}", &["1E\u{301}", "1\u{e9}"])]
     #[case::a_compatible_one("\u{fb01}", &["FI", "fi"])]
+    #[case::a_longer_one(&"\u{e9}".repeat(127), &[&"\u{c9}".repeat(127)])]
     fn other_ways_to_write_a_name(#[case] name: &str, #[case] expected: &[&str]) {
         let mut found: Vec<_> = alike(name.as_bytes()).collect();
         found.dedup();

@@ -42,6 +42,8 @@ const CLOSING: Duration = Duration::from_secs(5);
 /// How long the other end's last words are waited for where it takes no more: longer than a transport
 /// waits for those of a program that it has started.
 const LAST_WORDS: Duration = Duration::from_secs(6);
+/// How long the other end may go on sending once all has been said to it that was to be.
+const LINGER: Duration = Duration::from_secs(2);
 /// How many frames wait to be written, of either kind.
 pub(crate) const OUTGOING: usize = 64;
 /// How many frames that were read wait to be looked at.
@@ -95,8 +97,10 @@ pub(crate) struct State {
     closed: AtomicBool,
     /// Cancelled when the connection has ended, for whatever reason.
     pub(crate) end: CancellationToken,
-    /// Cancelled to read no more, and to close when what is under way has been answered.
+    /// Cancelled to look at nothing more, and to close when what is under way has been answered.
     pub(crate) drain: CancellationToken,
+    /// Cancelled when the other end has come to its end after that.
+    read_out: CancellationToken,
 }
 
 impl Default for State {
@@ -110,6 +114,7 @@ impl Default for State {
             closed: AtomicBool::new(false),
             end: CancellationToken::new(),
             drain: CancellationToken::new(),
+            read_out: CancellationToken::new(),
         }
     }
 }
@@ -204,11 +209,13 @@ impl Link {
             let ended = tokio::select! {
                 biased;
                 () = reading.end.cancelled() => return,
-                () = reading.drain.cancelled() => return,
-                ended = reader.run(&reading) => ended,
+                () = reading.drain.cancelled() => None,
+                ended = reader.run(&reading) => Some(ended),
             };
-            if let Err(error) = ended {
-                reading.fail(error);
+            match ended {
+                Some(Ok(())) => {}
+                Some(Err(error)) => reading.fail(error),
+                None => reader.discard(&reading).await,
             }
         });
         if let Some(compression) = compression {
@@ -228,7 +235,12 @@ impl Link {
                 ended = writer.run() => ended,
             };
             match ended {
-                Ok(()) => writing.end.cancel(),
+                Ok(()) => {
+                    if writing.drain.is_cancelled() {
+                        let _ = timeout(LINGER, writing.read_out.cancelled()).await;
+                    }
+                    writing.end.cancel();
+                }
                 Err(error) => {
                     // What the other end said before it went is the better reason.
                     if error.kind() != io::ErrorKind::TimedOut {
@@ -293,6 +305,23 @@ impl Reader {
         state.closed.store(true, Ordering::Relaxed);
         let gone = Error::new(ErrorKind::Network, "the other end closed the connection");
         Err(gone)
+    }
+
+    /// Takes what still comes, and looks at none of it, to the end of the connection: a socket that is
+    /// closed before all that came was taken loses what was last written to it.
+    async fn discard(self, state: &State) {
+        let Self {
+            mut stream,
+            arrived,
+            ..
+        } = self;
+        // Nobody is to wait for more.
+        drop(arrived);
+        let mut sink = tokio::io::sink();
+        tokio::select! {
+            () = state.end.cancelled() => {}
+            _ = tokio::io::copy(&mut stream, &mut sink) => state.read_out.cancel(),
+        }
     }
 }
 

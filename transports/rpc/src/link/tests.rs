@@ -373,3 +373,35 @@ async fn the_first_reason_counts() {
     let mut far = ends.far;
     assert!(read(&mut far).await.is_none());
 }
+
+/// The system forgets what was written to a socket that is closed before all that came was read.
+#[tokio::test]
+async fn what_was_said_last_arrives_though_the_other_end_goes_on_sending() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let far = tokio::net::TcpStream::connect(listener.local_addr().unwrap());
+    let (far, near) = tokio::join!(far, listener.accept());
+    let (mut far, near) = (far.unwrap(), near.unwrap().0);
+    far.write_all(&[1; 64 << 10]).await.unwrap();
+    let state = Arc::new(State::default());
+    state.drain.cancel();
+    let link = Link::start(
+        Box::new(near),
+        Arc::clone(&state),
+        None,
+        Buffers::default(),
+        None,
+        None,
+    );
+    let last = frame(b"the last answer", 2 << 20);
+    let Link { sender, writer, .. } = link;
+    let len = last.header.len() + last.payload_len();
+    sender.bulky.send(outgoing(last)).await.unwrap();
+    drop(sender);
+    // All is written by then, and waits to be read.
+    let _ = timeout(LINGER / 4, writer).await;
+    let mut heard = Vec::new();
+    far.read_to_end(&mut heard).await.unwrap();
+    assert_eq!(heard.len(), PREFIX + len);
+    drop(far);
+    timeout(LONG, state.end.cancelled()).await.unwrap();
+}
