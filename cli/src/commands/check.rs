@@ -98,6 +98,11 @@ impl Findings {
             missing.copied().collect::<Vec<_>>().join(", ")
         };
         match granted.await.map(|granted| granted.as_deref().map(lacks)) {
+            Ok(Some(missing)) if missing == "delete" => {
+                self.fine(&format!(
+                    "{what}, but to be copied only: a move needs the right delete"
+                ));
+            }
             Ok(Some(missing)) if !missing.is_empty() => {
                 let why = format!("a move needs rights that are not granted there: {missing}");
                 self.wrong(what, &why, code::NOT_AUTHORISED);
@@ -219,6 +224,8 @@ async fn both_ends(
     let of_source = what("source", name);
     if let Some(path) = source.path() {
         match probe(path).await {
+            // What is full is to be emptied.
+            Err(error) if error.kind() == ErrorKind::Full => findings.fine(&of_source),
             // What lies deeper may be another's to decide.
             Err(error) if error.kind() == ErrorKind::Denied => findings.fine(&format!(
                 "{of_source}, but files right in it cannot be deleted: {}",

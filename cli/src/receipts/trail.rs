@@ -1,6 +1,6 @@
 //! Reading receipts back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -29,8 +29,8 @@ pub(crate) enum TrailError {
     },
 }
 
-/// How many destinations are told apart.
-const MAX_DESTINATIONS: usize = 1024;
+/// What each file was when it was last finished.
+type Files = HashMap<RelPath, Expected>;
 
 /// What receipts say of a destination.
 #[derive(Debug, Default)]
@@ -48,39 +48,16 @@ pub(crate) struct Trail {
 /// # Errors
 /// It cannot be read, or is no audit trail.
 pub(crate) fn read(path: &Path, destination: &str) -> Result<Trail, TrailError> {
-    let mut destinations = BTreeSet::new();
-    each_finished(path, |line, _| {
-        if let Some(destination) = line.destination
-            && destinations.len() < MAX_DESTINATIONS
-        {
-            destinations.insert(destination);
-        }
-    })?;
-    let is_meant = |line: &Line| {
-        let other = line.destination.as_deref();
-        destinations.len() < 2 || other.is_none_or(|other| other == destination)
-    };
-    let mut last: HashMap<RelPath, Expected> = HashMap::new();
-    each_finished(path, |line, expected| {
-        if is_meant(&line) {
-            last.insert(expected.path.clone(), expected);
-        }
-    })?;
-    Ok(Trail {
-        expected: last.into_values().collect(),
-        destinations,
-    })
-}
-
-/// Hands every receipt of a file that was finished to `take`.
-fn each_finished(path: &Path, mut take: impl FnMut(Line, Expected)) -> Result<(), TrailError> {
+    // The lines that name no destination are of versions that did not: they may be of any.
+    let mut of_any = Files::new();
+    let mut of: BTreeMap<String, Files> = BTreeMap::new();
     let mut text = BufReader::new(File::open(path)?);
     let mut number = 0;
     loop {
         let mut line = Vec::new();
         let read = text.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)?;
         if read == 0 {
-            return Ok(());
+            break;
         }
         number += 1;
         let fault = |why: &dyn std::fmt::Display| TrailError::Line {
@@ -90,13 +67,27 @@ fn each_finished(path: &Path, mut take: impl FnMut(Line, Expected)) -> Result<()
         match serde_json::from_slice::<Line>(line.strip_suffix(b"\n").unwrap_or(&line)) {
             Ok(line) if line.event == FINISHED => {
                 let expected = expected(&line).ok_or_else(|| fault(&"path or hash"))?;
-                take(line, expected);
+                let files = match line.destination {
+                    Some(destination) => of.entry(destination).or_default(),
+                    None => &mut of_any,
+                };
+                files.insert(expected.path.clone(), expected);
             }
             Ok(_) => {}
             Err(error) if error.is_eof() => {}
             Err(error) => return Err(fault(&error)),
         }
     }
+    let destinations: BTreeSet<String> = of.keys().cloned().collect();
+    let meant = match of.len() {
+        1 => of.pop_first().map(|(_, files)| files),
+        _ => of.remove(destination),
+    };
+    of_any.extend(meant.unwrap_or_default());
+    Ok(Trail {
+        expected: of_any.into_values().collect(),
+        destinations,
+    })
 }
 
 fn expected(line: &Line) -> Option<Expected> {

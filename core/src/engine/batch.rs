@@ -4,7 +4,7 @@ use super::events::MAX_ATTEMPTS;
 use super::plan::{self, Item, Step};
 use super::{Run, complete, matching, missing_answer};
 use crate::entry::Version;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::hash::Digest;
 use crate::metrics::Method;
 use crate::path::RelPath;
@@ -163,7 +163,9 @@ impl Run {
                 Err(error) if error.kind() == ErrorKind::Conflict => {
                     different.push((item, version))
                 }
-                Err(error) if error.kind() == ErrorKind::SyncFailed => unsynced.push(item),
+                Err(error) if error.kind() == ErrorKind::SyncFailed => {
+                    unsynced.push((item, version, error));
+                }
                 Err(error) => self.ended_badly(&item, error, false).await?,
             }
         }
@@ -173,8 +175,8 @@ impl Run {
         for (item, version) in different {
             self.send_different(item, version).await?;
         }
-        for item in unsynced {
-            self.send_again(item).await?;
+        for (item, version, error) in unsynced {
+            self.send_again(item, &version, error).await?;
         }
         Ok(())
     }
@@ -220,15 +222,22 @@ impl Run {
         self.carry_out_step(item, step).await
     }
 
-    /// Writes a file again that is the same as what is there, but could not be made durable: what a
-    /// failed sync left in memory cannot be trusted.
-    async fn send_again(&self, item: Item) -> Result<()> {
+    /// Writes a file again that is the same as what is there, in `version`, but could not be made
+    /// durable: what a failed sync left in memory cannot be trusted. If it is another version by now,
+    /// `error` stands, and the next run compares that.
+    async fn send_again(&self, item: Item, version: &Version, error: Error) -> Result<()> {
         let answer = match self.offer_one(&item).await? {
             Ok(answer) => answer,
             Err(error) => return self.ended_badly(&item, error, false).await,
         };
-        let step = plan::plan_again(&item, answer, self.options.on_conflict);
-        self.carry_out_step(item, step).await
+        match plan::plan(&item, answer, self.options.on_conflict) {
+            Step::Verify(found) if found == *version => {
+                let step = plan::send_whole(&item, found);
+                self.carry_out_step(item, step).await
+            }
+            Step::Verify(_) => self.ended_badly(&item, error, false).await,
+            step => self.carry_out_step(item, step).await,
+        }
     }
 
     async fn carry_out_step(&self, item: Item, step: Step) -> Result<()> {

@@ -54,8 +54,11 @@ impl Run {
     /// Whether a directory may be made and removed for its own sake: it is meant, and not so young
     /// that somebody may be about to fill it.
     fn is_meant(&self, entry: &Entry) -> bool {
-        let old = entry.modified.age(self.options.clock.now()) >= self.options.min_age;
-        old && self.options.filter.matches(&entry.path)
+        self.is_old(entry) && self.options.filter.matches(&entry.path)
+    }
+
+    fn is_old(&self, entry: &Entry) -> bool {
+        entry.modified.age(self.options.clock.now()) >= self.options.min_age
     }
 
     /// Whether files of it, or of what is below it, were moved or copied.
@@ -66,7 +69,7 @@ impl Run {
 
     /// Goes through the source's directories, innermost first: those that are empty are made at the
     /// destination, all pass on their modes, and those that hold nothing any more are removed. One
-    /// that is not meant, and of which nothing was moved, is left alone.
+    /// that is not meant, and from which nothing was moved, is left alone.
     pub(super) async fn directories(&self) -> Result<()> {
         let within = self.options.within.clone();
         let mut list = List {
@@ -83,8 +86,13 @@ impl Run {
             list.cursor = page.next;
             let mut entries = page.entries;
             entries.retain(|entry| {
+                // One that is empty, and of which the destination has one, was emptied by an earlier
+                // run.
+                let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
                 !self.options.filter.excludes(entry.path.as_bytes())
-                    && (self.is_meant(entry) || self.is_touched(entry))
+                    && (self.is_meant(entry)
+                        || self.is_touched(entry)
+                        || (empty && self.is_old(entry)))
             });
             self.make_and_remove(entries).await?;
             if list.cursor.is_none() {

@@ -111,6 +111,8 @@ pub async fn move_files(
         deletions: TaskTracker::new(),
         given_up: CancellationToken::new(),
     });
+    // Where the future is dropped, deletions end with it.
+    let _given_up = run.given_up.clone().drop_guard();
     // Warnings are to bear it, whatever else is logged.
     let span = tracing::error_span!("run", run = %id);
     run.carry_out(cancel).instrument(span).await
@@ -307,6 +309,11 @@ impl Run {
         let Some(run) = self.me.upgrade() else {
             return Ok(());
         };
+        // None begins once they are waited for.
+        let _begun = self.deletions.token();
+        if self.deletions.is_closed() {
+            return Ok(());
+        }
         let given_up = run.given_up.clone();
         let work = work(run);
         let work = async move {

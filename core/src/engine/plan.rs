@@ -217,14 +217,10 @@ pub(super) fn plan_different(
     conflict(item, partial, basis, version, on_conflict)
 }
 
-/// What to do about `item` once the same content is known to be there, but not durably: it is
-/// replaced by itself, which is no conflict.
-pub(super) fn plan_again(item: &Item, answer: Answer, on_conflict: OnConflict) -> Step {
-    match plan(item, answer, on_conflict) {
-        // Nothing of it is a basis: it was never read from the disk.
-        Step::Verify(version) => send(item, None, None, Expect::Version(version)),
-        step => step,
-    }
+/// How `item` is sent in place of the same content, which is there in `version`, and not durably: it is
+/// replaced by itself, which is no conflict. Nothing of it is a basis: it was never read from the disk.
+pub(super) fn send_whole(item: &Item, version: crate::entry::Version) -> Step {
+    send(item, None, None, Expect::Version(version))
 }
 
 fn conflict(

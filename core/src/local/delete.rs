@@ -217,14 +217,19 @@ impl<'a> Deleter<'a> {
             Aside::Beside => {
                 let reserved = names::aside(name).ok_or_else(|| {
                     let what = "the source's disk is full, and the name too long for another way";
-                    Error::new(ErrorKind::Full, what)
+                    Error::new(ErrorKind::Io, what)
                 })?;
                 (&*self.directory, reserved)
             }
         };
         self.directory
             .rename(name, place, &reserved, Rename::Aside)
-            .doing("setting the source file aside")?;
+            .doing("setting the source file aside")
+            // A disk that is full is the destination's, for whoever hears of it.
+            .map_err(|error| match error.kind() {
+                ErrorKind::Full => error.with_kind(ErrorKind::Io),
+                _ => error,
+            })?;
         let checked = check(place, &reserved, kind, still).and_then(|file| {
             let unlinked = place.unlink(&reserved);
             unlinked.doing("deleting the source file")?;
@@ -358,7 +363,7 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>, all: bool) -> Result<()> 
 }
 
 /// Gives what is `aside` in `place` its `name` in `directory` back.
-fn put_back_one(
+pub(crate) fn put_back_one(
     place: &dyn Directory,
     aside: &[u8],
     directory: &dyn Directory,
@@ -369,6 +374,8 @@ fn put_back_one(
         Some((stat.device, stat.inode))
     };
     match place.rename(aside, directory, name, Rename::NoReplace) {
+        // It was being deleted, and is.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         // It was on its way back, and has both names.
         Err(error)
             if error.kind() == io::ErrorKind::AlreadyExists

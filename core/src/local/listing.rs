@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::delete::put_back;
+use super::delete::{put_back, put_back_one};
 use super::fs::{Directory, Kind, Stat};
+use super::names::before_aside;
 use super::place::check_overlap;
 use super::version::version_of;
 use super::walk::{Found, OnOpen, Walk};
 use crate::entry::{Entry, EntryKind, MODE_BITS, Special};
 use crate::error::{Error, ErrorKind, Result};
-use crate::path::RelPath;
+use crate::path::{Escaped, RelPath};
 use crate::service::{Cursor, List, ListFailure, MAX_BATCH, Page};
 
 /// How many listings may be under way at once; one more ends the oldest.
@@ -33,6 +34,8 @@ struct Listing {
     directories: bool,
     /// The number of the last page, and the page, for whoever did not get it.
     last: (u64, Page),
+    /// Held while what an interrupted deletion left is put back, if it is.
+    put_back: Option<Arc<Mutex<()>>>,
 }
 
 /// What a listing does in every directory that it enters.
@@ -56,6 +59,7 @@ impl Listings {
         let (id, listing) = match list.cursor {
             None => {
                 let duties = duties.clone();
+                let put_back = duties.put_back.clone().map(|(deleting, _)| deleting);
                 let walk = Walk::new(root, list.within.as_ref(), duties.on_open())?;
                 let (files, directories) = (list.files, list.directories);
                 let last = (0, Page::default());
@@ -64,6 +68,7 @@ impl Listings {
                     files,
                     directories,
                     last,
+                    put_back,
                 })
             }
             Some(cursor) => (cursor.listing, self.find(cursor.listing)?),
@@ -144,6 +149,17 @@ impl Listing {
         Ok(page)
     }
 
+    /// Puts back a file that was set aside under a reserved name; it is listed by the next listing. As a
+    /// rule that was done when the directory was opened: but of how the run before ended nothing may
+    /// be known.
+    fn put_back(&self, directory: &Arc<dyn Directory>, aside: &[u8]) -> Result<()> {
+        let (Some(deleting), Some(name)) = (&self.put_back, before_aside(aside)) else {
+            return Ok(());
+        };
+        let _alone = deleting.lock().unwrap_or_else(PoisonError::into_inner);
+        put_back_one(&**directory, aside, &**directory, name)
+    }
+
     fn add(&self, found: Found, page: &mut Page) {
         let entry = match found {
             Found::File {
@@ -159,7 +175,15 @@ impl Listing {
                 entry(&path, kind, &stat).map_err(|error| (path.as_bytes().to_vec(), error))
             }
             Found::Failed { path, error } => Err((path, error)),
-            Found::File { .. } | Found::Leaving { .. } | Found::Reserved { .. } => return,
+            Found::Reserved {
+                directory, name, ..
+            } => {
+                if let Err(error) = self.put_back(&directory, &name) {
+                    tracing::warn!(event = "file.stranded", aside = %Escaped(&name), reason = %error.chain());
+                }
+                return;
+            }
+            Found::File { .. } | Found::Leaving { .. } => return,
         };
         match entry {
             Ok(entry) => page.entries.push(entry),

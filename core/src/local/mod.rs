@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
 
 use self::construction::Construction;
 use self::fs::{Directory, FileSystem};
@@ -103,6 +104,8 @@ impl Default for LocalOptions {
 pub struct LocalService {
     storage: Arc<Storage>,
     workers: Workers,
+    /// The one thread that gives the directory back.
+    releasing: Workers,
 }
 
 /// What the blocking side of a [`LocalService`] works with.
@@ -160,6 +163,7 @@ impl LocalService {
         Ok(Self {
             storage: Arc::new(storage),
             workers: options.workers,
+            releasing: Workers::new(1),
         })
     }
 
@@ -170,11 +174,20 @@ impl LocalService {
         work: impl FnOnce(&Storage) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let worker = self.workers.take().await?;
+        self.on_thread(worker, work).await
+    }
+
+    /// Runs `work` on a blocking thread, and drops `permit` when it is done.
+    async fn on_thread<T: Send + 'static>(
+        &self,
+        permit: OwnedSemaphorePermit,
+        work: impl FnOnce(&Storage) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let storage = Arc::clone(&self.storage);
         let span = tracing::Span::current();
         let working = move || {
             let done = span.in_scope(|| work(&storage));
-            drop(worker);
+            drop(permit);
             done
         };
         tokio::task::spawn_blocking(working)
@@ -304,8 +317,11 @@ impl Service for LocalService {
         self.blocking(move |storage| storage.claim(&claim)).await
     }
 
+    /// It waits for no worker: those that there are may be at work for nobody, and are to hear of it.
     async fn release(&self, ending: Ending) -> Result<()> {
-        self.blocking(move |storage| storage.release(ending)).await
+        let alone = self.releasing.take().await?;
+        self.on_thread(alone, move |storage| storage.release(ending))
+            .await
     }
 
     async fn list(&self, list: List) -> Result<Page> {

@@ -49,6 +49,7 @@ impl OsDirectory {
     /// is not followed, so plain `openat` confines just as well where the kernel, or a sandbox,
     /// has no `openat2`.
     fn open_beneath(&self, name: &[u8], flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+        let name = component(name)?;
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
         let resolve =
             ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS;
@@ -94,32 +95,32 @@ impl Directory for OsDirectory {
     fn create_directory(&self, name: &[u8], mode: u32) -> io::Result<()> {
         Ok(rustix::fs::mkdirat(
             &self.fd,
-            name,
+            component(name)?,
             Mode::from_raw_mode(mode),
         )?)
     }
 
     fn create_link(&self, name: &[u8], target: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::symlinkat(target, &self.fd, name)?)
+        Ok(rustix::fs::symlinkat(target, &self.fd, component(name)?)?)
     }
 
     fn stat(&self, name: &[u8]) -> io::Result<Stat> {
         to_stat(&rustix::fs::statat(
             &self.fd,
-            name,
+            component(name)?,
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
     }
 
     fn read_link(&self, name: &[u8]) -> io::Result<Vec<u8>> {
-        Ok(rustix::fs::readlinkat(&self.fd, name, Vec::new())?.into_bytes())
+        Ok(rustix::fs::readlinkat(&self.fd, component(name)?, Vec::new())?.into_bytes())
     }
 
     fn set_link_modified(&self, name: &[u8], modified: Timestamp) -> io::Result<()> {
         let times = to_times(modified);
         Ok(rustix::fs::utimensat(
             &self.fd,
-            name,
+            component(name)?,
             &times,
             AtFlags::SYMLINK_NOFOLLOW,
         )?)
@@ -135,6 +136,7 @@ impl Directory for OsDirectory {
         let Some(other) = directory.as_any().downcast_ref::<Self>() else {
             return Err(Errno::XDEV.into());
         };
+        let (from, to) = (component(from)?, component(to)?);
         let flags = match how {
             Rename::Replace => return Ok(rustix::fs::renameat(&self.fd, from, &other.fd, to)?),
             Rename::NoReplace | Rename::Aside => RenameFlags::NOREPLACE,
@@ -160,6 +162,7 @@ impl Directory for OsDirectory {
         let Some(OsFile { file, .. }) = file.as_any().downcast_ref() else {
             return Err(Errno::XDEV.into());
         };
+        let name = component(name)?;
         match rustix::fs::linkat(file, c"", &self.fd, name, AtFlags::EMPTY_PATH) {
             // Before Linux 6.10 that is root's alone. The way by the kernel's own directory of open
             // files is everybody's; whoever links looks at what was linked.
@@ -173,11 +176,19 @@ impl Directory for OsDirectory {
     }
 
     fn unlink(&self, name: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::empty())?)
+        Ok(rustix::fs::unlinkat(
+            &self.fd,
+            component(name)?,
+            AtFlags::empty(),
+        )?)
     }
 
     fn remove_directory(&self, name: &[u8]) -> io::Result<()> {
-        Ok(rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR)?)
+        Ok(rustix::fs::unlinkat(
+            &self.fd,
+            component(name)?,
+            AtFlags::REMOVEDIR,
+        )?)
     }
 
     fn entries(&self) -> io::Result<Entries> {
@@ -243,6 +254,15 @@ impl Directory for OsDirectory {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// Refuses what is no single component: with it the kernel would look elsewhere.
+fn component(name: &[u8]) -> io::Result<&[u8]> {
+    match name {
+        b"" | b"." | b".." => Err(Errno::INVAL.into()),
+        name if name.contains(&b'/') => Err(Errno::INVAL.into()),
+        name => Ok(name),
     }
 }
 
@@ -446,5 +466,46 @@ mod tests {
         drop(one);
         assert!(open().try_lock().unwrap());
         drop(inherited);
+    }
+
+    /// Whatever a name comes from, it leads nowhere else.
+    #[test]
+    fn a_name_is_one_component() {
+        let above = tempfile::tempdir().unwrap();
+        std::fs::create_dir(above.path().join("root")).unwrap();
+        std::fs::write(above.path().join("secret"), "secret").unwrap();
+        let root = OsFileSystem.open_root(&above.path().join("root")).unwrap();
+        root.create(b"own").unwrap();
+        for name in [&b"../secret"[..], b"..", b".", b"", b"/etc", b"a/b"] {
+            let invalid = Some(Errno::INVAL.raw_os_error());
+            let code = |error: io::Error| error.raw_os_error();
+            assert_eq!(root.stat(name).map_err(code).err(), Some(invalid));
+            assert_eq!(root.unlink(name).map_err(code).err(), Some(invalid));
+            assert_eq!(
+                root.remove_directory(name).map_err(code).err(),
+                Some(invalid)
+            );
+            assert_eq!(
+                root.create_directory(name, 0o700).map_err(code).err(),
+                Some(invalid)
+            );
+            assert_eq!(
+                root.create_link(name, b"x").map_err(code).err(),
+                Some(invalid)
+            );
+            assert_eq!(root.read_link(name).map_err(code).err(), Some(invalid));
+            let there = root.rename(b"own", &*root, name, Rename::Replace);
+            assert_eq!(there.map_err(code).err(), Some(invalid));
+            let back = root.rename(name, &*root, b"new", Rename::NoReplace);
+            assert_eq!(back.map_err(code).err(), Some(invalid));
+            let opened = root.open(name, Access::Read);
+            assert_eq!(opened.map_err(code).err(), Some(invalid));
+            assert_eq!(root.create(name).map_err(code).err(), Some(invalid));
+            assert_eq!(root.open_directory(name).map_err(code).err(), Some(invalid));
+        }
+        assert_eq!(
+            std::fs::read(above.path().join("secret")).unwrap(),
+            b"secret"
+        );
     }
 }

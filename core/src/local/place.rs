@@ -15,8 +15,9 @@ use super::walk::MAX_DEPTH;
 use crate::error::{Doing, Error, ErrorKind, Result};
 use crate::path::RelPath;
 
-/// The mode of a directory until its own is set: nobody else looks in before that.
-pub(super) const NEW_DIRECTORY_MODE: u32 = 0o700;
+/// The mode of a directory until its own is set: nobody else looks in before that. The sticky bit means
+/// nothing where nobody else may write, and tells it from one that is private.
+pub(super) const NEW_DIRECTORY_MODE: u32 = 0o1700;
 
 /// How many levels below the root a directory lies at most: each has a handle while those below it are
 /// open. A walk goes no deeper from where it begins, which may be as deep.

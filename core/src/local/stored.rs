@@ -3,11 +3,12 @@
 
 use std::io;
 
+use rustix::io::Errno;
 use unicode_normalization::UnicodeNormalization as _;
 
 use super::fs::{Directory, Stat};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::path::MAX_NAME_LEN;
+use crate::path::RelPath;
 
 /// The name that is stored for what was found as `name`, if it is another one. That can only be
 /// where a look-up takes two names for one: where another of the ways to write `name` finds the
@@ -21,7 +22,7 @@ pub(super) fn stored_name(
     let mut found = None;
     for other in alike(name) {
         let other = match directory.stat(&other) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if is_nowhere(&error) => continue,
             other => other.doing("looking at a similar name")?,
         };
         // Most often there is none, and nothing to be asked.
@@ -33,6 +34,12 @@ pub(super) fn stored_name(
         }
     }
     Ok(None)
+}
+
+/// Whether nothing can have the name that was looked for.
+fn is_nowhere(error: &io::Error) -> bool {
+    let nowhere = [Errno::NOENT, Errno::NAMETOOLONG, Errno::INVAL, Errno::ILSEQ];
+    Errno::from_io_error(error).is_some_and(|errno| nowhere.contains(&errno))
 }
 
 /// The name of `stat` in `directory`, unless it is `name`.
@@ -85,8 +92,8 @@ fn alike(name: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     turned
         .into_iter()
         .chain(forms)
-        // One that is too long is nowhere.
-        .filter(move |other| *other != name && other.len() <= MAX_NAME_LEN)
+        // Compatible forms of some characters are slashes and dots: what is no name is none.
+        .filter(move |other| *other != name && RelPath::join(None, other).is_ok())
 }
 
 /// `name` with the case of its letters turned; `None` if that is `name` itself. Of a name with letters
@@ -134,7 +141,10 @@ mod tests {
     #[case::composed("1\u{e9}", &["1\u{c9}", "1e\u{301}"])]
     #[case::decomposed("1e\u{301}", &["1E\u{301}", "1\u{e9}"])]
     #[case::a_compatible_one("\u{fb01}", &["FI", "fi"])]
-    #[case::a_longer_one(&"\u{e9}".repeat(127), &[&"\u{c9}".repeat(127)])]
+    #[case::a_longer_one(&"\u{e9}".repeat(127), &[&*"\u{c9}".repeat(127)])]
+    #[case::slashes("\u{ff0f}", &[])]
+    #[case::upwards("\u{ff0e}\u{ff0e}\u{ff0f}etc", &["\u{ff0e}\u{ff0e}\u{ff0f}ETC"])]
+    #[case::dots("\u{2025}", &[])]
     fn other_ways_to_write_a_name(#[case] name: &str, #[case] expected: &[&str]) {
         let mut found: Vec<_> = alike(name.as_bytes()).collect();
         found.dedup();

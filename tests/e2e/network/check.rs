@@ -209,7 +209,7 @@ fn the_ends_of_the_move(#[case] there: &[&str], #[case] code: i32, #[case] says:
 
 /// What is granted is compared with what the move takes.
 #[rstest]
-#[case::a_source("nas:inbox", "./here", &["list", "read"], Some("FAILED  source nas:inbox: a move needs rights that are not granted there: delete"))]
+#[case::a_source("nas:inbox", "./here", &["list"], Some("FAILED  source nas:inbox: a move needs rights that are not granted there: read, delete"))]
 #[case::a_destination("./here", "nas:inbox", &["list", "read"], Some("FAILED  destination nas:inbox: a move needs rights that are not granted there: write"))]
 #[case::enough("./here", "nas:inbox", &["write"], None)]
 fn what_a_move_may_not_do(

@@ -290,7 +290,7 @@ fn directories_that_were_there_are_others(#[case] rights: &[&str], #[case] kept:
     set_mode(&machines.inbox().join("shared"), 0o755).unwrap();
     // As a run leaves it that was cut off before it came to directories.
     write(&machines.inbox(), "new/earlier", b"there");
-    set_mode(&machines.inbox().join("new"), 0o700).unwrap();
+    set_mode(&machines.inbox().join("new"), 0o1700).unwrap();
 
     let outcome = machines.mover(Way::ToNas).run().expect(0);
 

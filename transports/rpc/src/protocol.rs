@@ -294,7 +294,8 @@ pub(crate) fn answer_size(call: &Call) -> usize {
         }),
         Call::Diff { request } => range(&request.range),
         Call::CalculateSignature { request } => {
-            let blocks = range(&request.range) / u64::from(request.block.max(1)) + 1;
+            let blocks = range(&request.range) / u64::from(request.block.max(1));
+            let blocks = blocks.saturating_add(1);
             blocks.min(MAX_SIGNATURE_BLOCKS as u64) * SUMS
         }
         // As many as fit in a page, with paths of any length.

@@ -52,11 +52,14 @@ async fn of_directories_that_are_not_meant_those_go_that_were_emptied() {
         use std::os::unix::fs::PermissionsExt as _;
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     };
-    for directory in ["a/emptied", "empty"] {
+    for directory in ["a/emptied", "empty", "earlier", "texts"] {
         fs::create_dir_all(ends.from.path().join(directory)).unwrap();
     }
     ends.at_source("a/emptied/photo.jpg", b"photo");
-    let there = ends.to.path().join("empty");
+    ends.at_source("texts/a.txt", b"text");
+    // An earlier run moved what was in it, and was cut off.
+    fs::create_dir(ends.to.path().join("earlier")).unwrap();
+    let there = ends.to.path().join("texts");
     fs::create_dir(&there).unwrap();
     let locked = std::os::unix::fs::PermissionsExt::from_mode(0o700);
     fs::set_permissions(&there, locked).unwrap();
@@ -65,9 +68,10 @@ async fn of_directories_that_are_not_meant_those_go_that_were_emptied() {
         ..moving()
     };
     let report = ends.run(options, Arc::new(())).await;
-    assert_eq!((report.done, report.directories), (1, 2));
-    assert!(!ends.from.path().join("a").exists());
-    assert!(ends.from.path().join("empty").exists());
+    assert_eq!((report.done, report.directories), (1, 3));
+    let left = |name: &str| ends.from.path().join(name).exists();
+    assert!(!left("a") && !left("earlier"));
+    assert!(left("empty") && left("texts"));
     assert_eq!(mode(&there), 0o700);
 }
 

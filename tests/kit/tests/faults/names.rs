@@ -74,3 +74,22 @@ fn of_two_names_for_one_the_second_stays(#[case] there: SimFileSystem, #[case] n
     };
     assert!(names.iter().all(whole));
 }
+
+/// Some characters are a slash or a dot in another form: they are no path.
+#[rstest]
+#[case("AC\u{ff0f}DC/1", "AC")]
+#[case("\u{ff0e}\u{ff0e}\u{ff0f}outside/1", "other")]
+#[case("\u{2025}/1", "other")]
+fn a_name_that_looks_like_a_path_is_a_name(#[case] moved: &str, #[case] there: &str) {
+    let fs = SimFileSystem::new();
+    fs.mkdir_all("/src");
+    fs.mkdir_all("/outside");
+    fs.write(format!("/src/{moved}"), "what is moved");
+    fs.write(format!("/dst/{there}"), "what is there");
+    let report = run(&fs).unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(fs.read(format!("/dst/{moved}")).unwrap(), b"what is moved");
+    let outward =
+        |call: &realize_test_kit::sim::Call| call.name == "stat" && call.subject.contains(&b'/');
+    assert!(!fs.script().log().iter().any(outward));
+}
