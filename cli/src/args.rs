@@ -48,11 +48,12 @@ pub(crate) enum Command {
     Verify(VerifyArguments),
     /// List what a directory holds
     List(ListArguments),
-    /// Read the limits of a running daemon, in all, or change them until it is told otherwise
+    /// Read the limits of a running daemon, in all, or change them until its timetable says otherwise
     Limit(LimitArguments),
     /// Make this machine's key, and print what other machines are to know of it
     Keygen(KeygenArguments),
-    /// Try everything that the configuration names, and say what would fail, and why
+    /// Try the keys, directories and peers of the configuration and both ends of its move, and say
+    /// what would fail, and why
     Check,
     /// List the transports of this program, and the options of each
     Transports,

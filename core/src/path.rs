@@ -157,9 +157,11 @@ pub fn is_reserved(name: &[u8]) -> bool {
     if RESERVED_NAMES.contains(&name) {
         return true;
     }
-    if name.starts_with(RESERVED_ASIDE) {
-        return true;
-    }
+    name.starts_with(RESERVED_ASIDE) || is_numbered(name)
+}
+
+/// Whether `name` is a reserved one with digits.
+pub(crate) fn is_numbered(name: &[u8]) -> bool {
     let Some(rest) = name.strip_prefix(RESERVED_PREFIX) else {
         return false;
     };

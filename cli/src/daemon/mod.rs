@@ -45,9 +45,8 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves directories to other machines, for realize to move files from and to.
 ///
-/// It reads [identity], [listen], [directories], [peers] and [metrics] of the configuration, prints
-/// a line for each address that it listens at, and runs until SIGTERM; SIGHUP has it read the
-/// configuration again.
+/// It reads all of the configuration but [move], prints a line for each address that it listens at,
+/// and runs until SIGTERM; SIGHUP has it read the configuration again.
 #[derive(Debug, Parser)]
 #[command(name = "realized", version, max_term_width = 100)]
 struct Arguments {

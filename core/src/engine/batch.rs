@@ -1,6 +1,7 @@
 //! Small files, many at a time: sent whole, or compared with what is there already.
 
 use super::events::MAX_ATTEMPTS;
+use super::options::OnConflict;
 use super::plan::{self, Item, Step};
 use super::{Run, complete, matching, missing_answer};
 use crate::entry::Version;
@@ -223,15 +224,17 @@ impl Run {
     }
 
     /// Writes a file again that is the same as what is there, in `version`, but could not be made
-    /// durable: what a failed sync left in memory cannot be trusted. If it is another version by now,
-    /// `error` stands, and the next run compares that.
+    /// durable: what a failed sync left in memory cannot be trusted. If it is another version by now, it
+    /// is replaced where newer files replace what is there; elsewhere `error` stands.
     async fn send_again(&self, item: Item, version: &Version, error: Error) -> Result<()> {
         let answer = match self.offer_one(&item).await? {
             Ok(answer) => answer,
             Err(error) => return self.ended_badly(&item, error, false).await,
         };
         match plan::plan(&item, answer, self.options.on_conflict) {
-            Step::Verify(found) if found == *version => {
+            Step::Verify(found)
+                if found == *version || self.options.on_conflict == OnConflict::Replace =>
+            {
                 let step = plan::send_whole(&item, found);
                 self.carry_out_step(item, step).await
             }

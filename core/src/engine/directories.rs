@@ -87,12 +87,12 @@ impl Run {
             let mut entries = page.entries;
             entries.retain(|entry| {
                 // One that is empty, and of which the destination has one, was emptied by an earlier
-                // run.
+                // run of a move.
+                let removes = self.is_move() && !self.options.keep_directories;
                 let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
+                let was_emptied = removes && empty && self.is_old(entry);
                 !self.options.filter.excludes(entry.path.as_bytes())
-                    && (self.is_meant(entry)
-                        || self.is_touched(entry)
-                        || (empty && self.is_old(entry)))
+                    && (self.is_meant(entry) || self.is_touched(entry) || was_emptied)
             });
             self.make_and_remove(entries).await?;
             if list.cursor.is_none() {
@@ -139,7 +139,8 @@ impl Run {
         if self.options.keep_directories || !self.is_move() {
             return Ok(());
         }
-        self.remove(deletes).await
+        self.to_its_end(|run| async move { run.remove(deletes).await })
+            .await
     }
 
     /// Removes directories, innermost first, as far as they are empty.

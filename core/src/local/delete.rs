@@ -336,8 +336,12 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>, all: bool) -> Result<()> 
     if all {
         for entry in directory.entries().doing(DOING)? {
             let aside = entry.doing(DOING)?.name;
-            if let Some(name) = names::before_aside(&aside) {
-                put_back_one(&**directory, &aside, &**directory, name)?;
+            let Some(name) = names::before_aside(&aside) else {
+                continue;
+            };
+            // The others are to be moved all the same.
+            if let Err(error) = put_back_one(&**directory, &aside, &**directory, name) {
+                stays_aside(name, &aside, &error);
             }
         }
     }
@@ -360,6 +364,16 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>, all: bool) -> Result<()> 
         }
         other => other.doing("putting back an interrupted deletion"),
     }
+}
+
+/// Says that a file could not be put back.
+pub(crate) fn stays_aside(name: &[u8], aside: &[u8], error: &Error) {
+    tracing::warn!(
+        event = "file.stranded",
+        path = %Escaped(name),
+        aside = %Escaped(aside),
+        reason = %error.chain()
+    );
 }
 
 /// Gives what is `aside` in `place` its `name` in `directory` back.

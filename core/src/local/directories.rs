@@ -49,7 +49,8 @@ impl Storage {
             .directory
             .own_stat()
             .doing("looking at the directory")?;
-        let is_unset = stat.mode & 0o7777 == NEW_DIRECTORY_MODE;
+        // A file system may add bits of its own to what is made, as that of the group.
+        let is_unset = absent || stat.mode & MODE_BITS == NEW_DIRECTORY_MODE;
         if stat.mode & 0o7777 != mode && (is_unset || !make.keeps_others) {
             place
                 .directory

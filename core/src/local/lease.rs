@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::fs::{Access, Directory, File, read_full, write_full};
 use super::names;
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::path::{Escaped, is_reserved};
+use crate::path::{Escaped, is_numbered};
 use crate::service::{Claim, Ending, Origin, Role, RunId};
 
 /// How often a claim tries again when the lease file vanishes under it.
@@ -127,7 +127,7 @@ fn remove_probes(root: &dyn Directory, role: Role) -> Result<()> {
         .doing("looking for what an earlier run left")?
     {
         let name = entry.doing("looking for what an earlier run left")?.name;
-        if is_reserved(&name) && name.ends_with(names::probe_ending(role)) {
+        if is_numbered(&name) && name.ends_with(names::probe_ending(role)) {
             remove(root, &name)?;
         }
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::delete::{put_back, put_back_one};
+use super::delete::{put_back, put_back_one, stays_aside};
 use super::fs::{Directory, Kind, Stat};
 use super::names::before_aside;
 use super::place::check_overlap;
@@ -11,7 +11,7 @@ use super::version::version_of;
 use super::walk::{Found, OnOpen, Walk};
 use crate::entry::{Entry, EntryKind, MODE_BITS, Special};
 use crate::error::{Error, ErrorKind, Result};
-use crate::path::{Escaped, RelPath};
+use crate::path::RelPath;
 use crate::service::{Cursor, List, ListFailure, MAX_BATCH, Page};
 
 /// How many listings may be under way at once; one more ends the oldest.
@@ -152,12 +152,14 @@ impl Listing {
     /// Puts back a file that was set aside under a reserved name; it is listed by the next listing. As a
     /// rule that was done when the directory was opened: but of how the run before ended nothing may
     /// be known.
-    fn put_back(&self, directory: &Arc<dyn Directory>, aside: &[u8]) -> Result<()> {
+    fn put_back(&self, directory: &Arc<dyn Directory>, aside: &[u8]) {
         let (Some(deleting), Some(name)) = (&self.put_back, before_aside(aside)) else {
-            return Ok(());
+            return;
         };
         let _alone = deleting.lock().unwrap_or_else(PoisonError::into_inner);
-        put_back_one(&**directory, aside, &**directory, name)
+        if let Err(error) = put_back_one(&**directory, aside, &**directory, name) {
+            stays_aside(name, aside, &error);
+        }
     }
 
     fn add(&self, found: Found, page: &mut Page) {
@@ -177,12 +179,7 @@ impl Listing {
             Found::Failed { path, error } => Err((path, error)),
             Found::Reserved {
                 directory, name, ..
-            } => {
-                if let Err(error) = self.put_back(&directory, &name) {
-                    tracing::warn!(event = "file.stranded", aside = %Escaped(&name), reason = %error.chain());
-                }
-                return;
-            }
+            } => return self.put_back(&directory, &name),
             Found::File { .. } | Found::Leaving { .. } => return,
         };
         match entry {

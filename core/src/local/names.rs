@@ -1,7 +1,7 @@
 //! The reserved names that storage gives its own files.
 
 use crate::path::{
-    MAX_NAME_LEN, RESERVED_ASIDE, RESERVED_DIGITS, RESERVED_PREFIX, RelPath, is_reserved,
+    MAX_NAME_LEN, RESERVED_ASIDE, RESERVED_DIGITS, RESERVED_PREFIX, RelPath, is_numbered,
 };
 use crate::service::{Role, RunId};
 
@@ -18,7 +18,7 @@ pub(crate) fn aside(name: &[u8]) -> Option<Vec<u8>> {
 pub(crate) fn before_aside(aside: &[u8]) -> Option<&[u8]> {
     aside
         .strip_prefix(RESERVED_ASIDE)
-        .filter(|name| !name.is_empty())
+        .filter(|name| !matches!(*name, b"" | b"." | b".."))
 }
 
 /// The lock of a source.
@@ -78,7 +78,7 @@ pub(crate) struct Pair {
 impl Pair {
     /// The pair that has `name`, if it is the name of one.
     pub(crate) fn of(name: &[u8]) -> Option<Self> {
-        if !is_reserved(name) {
+        if !is_numbered(name) {
             return None;
         }
         let content = name.strip_suffix(CONTENT);
@@ -116,6 +116,7 @@ fn hex(seed: &[u8], digits: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::path::is_reserved;
 
     #[test]
     fn every_name_is_reserved_and_short() {
@@ -154,6 +155,10 @@ mod tests {
         assert_eq!(Pair::of(&pair.state), Some(pair));
         for other in [DELETING, SOURCE_LEASE, b".x.part", b".realize-notes.state"] {
             assert_eq!(Pair::of(other), None);
+        }
+        // A user's file on its way out, whatever it is called.
+        for name in [&b"x.part"[..], b"x.state"] {
+            assert_eq!(Pair::of(&aside(name).unwrap()), None);
         }
     }
 }

@@ -8,7 +8,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::fs::{Directory, Stat};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::path::RelPath;
+use crate::path::MAX_NAME_LEN;
 
 /// The name that is stored for what was found as `name`, if it is another one. That can only be
 /// where a look-up takes two names for one: where another of the ways to write `name` finds the
@@ -92,8 +92,14 @@ fn alike(name: &[u8]) -> impl Iterator<Item = Vec<u8>> {
     turned
         .into_iter()
         .chain(forms)
-        // Compatible forms of some characters are slashes and dots: what is no name is none.
-        .filter(move |other| *other != name && RelPath::join(None, other).is_ok())
+        .filter(move |other| *other != name && is_name(other))
+}
+
+/// Whether it is one name, whatever it may be reserved for: compatible forms of some characters are
+/// slashes and dots.
+fn is_name(name: &[u8]) -> bool {
+    let is_path = name.contains(&b'/') || name.contains(&0);
+    !is_path && name.len() <= MAX_NAME_LEN && !matches!(name, b"" | b"." | b"..")
 }
 
 /// `name` with the case of its letters turned; `None` if that is `name` itself. Of a name with letters
@@ -142,6 +148,7 @@ mod tests {
     #[case::decomposed("1e\u{301}", &["1E\u{301}", "1\u{e9}"])]
     #[case::a_compatible_one("\u{fb01}", &["FI", "fi"])]
     #[case::a_longer_one(&"\u{e9}".repeat(127), &[&*"\u{c9}".repeat(127)])]
+    #[case::reserved(".REALIZE-DELETING", &[".realize-deleting"])]
     #[case::slashes("\u{ff0f}", &[])]
     #[case::upwards("\u{ff0e}\u{ff0e}\u{ff0f}etc", &["\u{ff0e}\u{ff0e}\u{ff0f}ETC"])]
     #[case::dots("\u{2025}", &[])]

@@ -280,23 +280,26 @@ fn directories_that_were_there_are_others(#[case] rights: &[&str], #[case] kept:
     let machines = Machines::new();
     let _daemon = machines.start(rights);
     let source = machines.source();
-    for (path, content) in [("shared/a", b"a"), ("new/b", b"b")] {
+    for (path, content) in [("shared/a", b"a"), ("new/b", b"b"), ("made/c", b"c")] {
         write(&source, path, content);
     }
-    for directory in ["shared", "new"] {
+    for directory in ["shared", "new", "made"] {
         set_mode(&source.join(directory), 0o750).unwrap();
     }
+    // As an inbox is that a group shares: what is made in it has the bit too.
+    set_mode(&machines.inbox(), 0o2755).unwrap();
     write(&machines.inbox(), "shared/other", b"there");
     set_mode(&machines.inbox().join("shared"), 0o755).unwrap();
     // As a run leaves it that was cut off before it came to directories.
     write(&machines.inbox(), "new/earlier", b"there");
-    set_mode(&machines.inbox().join("new"), 0o1700).unwrap();
+    set_mode(&machines.inbox().join("new"), 0o3700).unwrap();
 
     let outcome = machines.mover(Way::ToNas).run().expect(0);
 
     let mode = |directory: &str| {
         let found = fs::metadata(machines.inbox().join(directory)).unwrap();
-        found.permissions().mode() & 0o7777
+        found.permissions().mode() & 0o1777
     };
     assert_eq!((mode("shared"), mode("new")), (kept, 0o750), "{outcome}");
+    assert_eq!(mode("made"), 0o750, "{outcome}");
 }

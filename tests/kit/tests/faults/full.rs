@@ -1,6 +1,7 @@
 //! A source whose disk is full, and is to be emptied: there is no room for a directory, nor for what
 //! is written to a lease.
 
+use realize_test_kit::sim::tree::NodeContent;
 use realize_test_kit::sim::{Call, Crash, Effect, SimFileSystem};
 use rstest::rstest;
 use rustix::io::Errno;
@@ -69,4 +70,47 @@ fn the_power_goes_while_a_full_source_is_emptied(
             assert_safe(&planted, &after, &what);
         }
     }
+}
+
+/// A file that was set aside, and that somebody goes on writing, is put back, whatever it is called: it is
+/// none of realize's own.
+#[test]
+fn what_was_set_aside_is_nobodys_partial_and_no_probe() {
+    let names = ["f", "f.part", "f.state", "f.source", "f.destination"];
+    let planted = || {
+        let fs = SimFileSystem::new().with_links(false);
+        fs.mkdir_all("/dst");
+        for name in names {
+            fs.write(format!("/src/{name}"), name);
+        }
+        fs.sync_everything();
+        fill(&fs);
+        fs
+    };
+    let fs = planted();
+    run(&fs).unwrap();
+    let mut found = 0;
+    for n in 1..=fs.script().calls() {
+        let fs = planted();
+        fs.script().power_off_at(n);
+        let _ = run(&fs);
+        let fs = fs.power_loss(Crash::All, 0);
+        let is_aside = |path: &Vec<u8>| path.starts_with(b".realize-deleting-");
+        let Some(aside) = fs.tree("/src").into_keys().find(is_aside) else {
+            continue;
+        };
+        found += 1;
+        let written = b"what was written since".to_vec();
+        fs.write(format!("/src/{}", aside.escape_ascii()), &written);
+        for _ in 0..2 {
+            assert!(run(&fs).unwrap().is_clean());
+        }
+        let moved = leaves(&fs, "/dst").into_values();
+        let whole = NodeContent::Bytes(written);
+        assert!(
+            moved.into_iter().any(|content| content == whole),
+            "call {n}"
+        );
+    }
+    assert!(found >= names.len(), "{found}");
 }
