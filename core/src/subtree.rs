@@ -66,7 +66,6 @@ impl Subtree {
                 path,
                 mode: NEW_ROOT_MODE,
                 making: Making::New,
-                keeps_others: false,
             })
             .collect();
         // From the top, or those below would make the ones above on their way.

@@ -16,8 +16,8 @@ use crate::hash::RangeHash;
 use crate::path::Escaped;
 use crate::service::{
     Answer, Basis, Block, Claim, Config, Delete, DiffRequest, Difference, Ending, Expect, Finish,
-    FinishFrom, Hash, List, MakeDirectory, Offer, Page, Patch, Put, Read, ReadWhole, Receipt, Role,
-    SendBlock, Service, SignatureRequest, bounded, pass,
+    FinishFrom, Hash, List, MakeDirectory, Making, Offer, Page, Patch, Put, Read, ReadWhole,
+    Receipt, Role, SendBlock, Service, SignatureRequest, bounded, pass,
 };
 use crate::transport::PeerId;
 
@@ -241,12 +241,17 @@ impl Service for Guarded {
 
     async fn make_directories(&self, makes: Vec<MakeDirectory>) -> Result<Vec<Result<()>>> {
         self.check("make_directories", Right::Write)?;
-        let keeps_others = !self.granted().contains(Right::Replace);
-        let makes = makes.into_iter().map(|make| MakeDirectory {
-            keeps_others,
+        let may_change = self.granted().contains(Right::Replace);
+        let allowed = |make: MakeDirectory| MakeDirectory {
+            making: match make.making {
+                Making::Change if !may_change => Making::Unset,
+                Making::Either if !may_change => Making::New,
+                making => making,
+            },
             ..make
-        });
-        self.inner.make_directories(makes.collect()).await
+        };
+        let makes = makes.into_iter().map(allowed).collect();
+        self.inner.make_directories(makes).await
     }
 
     async fn hash(&self, hash: Hash) -> Result<RangeHash> {

@@ -68,8 +68,9 @@ impl Run {
     }
 
     /// Goes through the source's directories, innermost first: those that are empty are made at the
-    /// destination, all pass on their modes, and those that hold nothing any more are removed. One
-    /// that is not meant, and from which nothing was moved, is left alone.
+    /// destination, they pass on their modes, and those that hold nothing any more are removed. One
+    /// that is not meant, and from which nothing was moved, is left alone, but for what an earlier
+    /// run left undone.
     pub(super) async fn directories(&self) -> Result<()> {
         let within = self.options.within.clone();
         let mut list = List {
@@ -85,15 +86,7 @@ impl Run {
             };
             list.cursor = page.next;
             let mut entries = page.entries;
-            entries.retain(|entry| {
-                // One that is empty, and of which the destination has one, was emptied by an earlier
-                // run of a move.
-                let removes = self.is_move() && !self.options.keep_directories;
-                let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
-                let was_emptied = removes && empty && self.is_old(entry);
-                !self.options.filter.excludes(entry.path.as_bytes())
-                    && (self.is_meant(entry) || self.is_touched(entry) || was_emptied)
-            });
+            entries.retain(|entry| !self.options.filter.excludes(entry.path.as_bytes()));
             self.make_and_remove(entries).await?;
             if list.cursor.is_none() {
                 return Ok(());
@@ -101,39 +94,41 @@ impl Run {
         }
     }
 
+    /// What is to become of a directory at the destination, and whether it is the move's to remove.
+    fn making(&self, entry: &Entry) -> (Making, bool) {
+        let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
+        if self.is_meant(entry) && (empty || !self.is_move()) {
+            return (Making::Either, true);
+        }
+        // One that is not meant itself may have been emptied all the same: then it exists at the
+        // destination, for its files.
+        if self.is_meant(entry) || self.is_touched(entry) {
+            return (Making::Change, true);
+        }
+        // By an earlier run, it may be: one that was cut off has set no modes.
+        (Making::Unset, empty && self.is_old(entry))
+    }
+
     async fn make_and_remove(&self, entries: Vec<Entry>) -> Result<()> {
-        let make = |entry: &Entry| {
-            // One that is not meant itself may have been emptied all the same: then it exists at
-            // the destination, for its files.
-            let empty = matches!(entry.kind, EntryKind::Directory { empty: true });
-            let create = self.is_meant(entry) && (empty || !self.is_move());
-            MakeDirectory {
-                path: entry.path.clone(),
-                mode: entry.mode,
-                making: if create {
-                    Making::Either
-                } else {
-                    Making::Change
-                },
-                keeps_others: false,
-            }
-        };
-        let makes: Vec<_> = entries.iter().map(make).collect();
-        let created: Vec<_> = makes
-            .iter()
-            .map(|make| make.making == Making::Either)
-            .collect();
-        if makes.is_empty() {
+        if entries.is_empty() {
             return Ok(());
         }
+        let wanted: Vec<_> = entries.iter().map(|entry| self.making(entry)).collect();
+        let make = |(entry, (making, _)): (&Entry, &(Making, bool))| MakeDirectory {
+            path: entry.path.clone(),
+            mode: entry.mode,
+            making: *making,
+        };
+        let makes = entries.iter().zip(&wanted).map(make).collect();
         let made = self.destination.make_directories(makes).await?;
         let made = complete(entries.len(), made, "make_directories")?;
         let mut deletes = Vec::new();
-        for ((entry, created), made) in entries.into_iter().zip(created).zip(made) {
+        for ((entry, (making, removable)), made) in entries.into_iter().zip(wanted).zip(made) {
             match made {
-                Ok(()) => deletes.push(Delete::Directory { path: entry.path }),
+                Ok(()) if removable => deletes.push(Delete::Directory { path: entry.path }),
+                Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => self.directory_failed(&entry, error, created)?,
+                Err(error) => self.directory_failed(&entry, error, making)?,
             }
         }
         if self.options.keep_directories || !self.is_move() {
@@ -161,11 +156,13 @@ impl Run {
         Ok(())
     }
 
-    fn directory_failed(&self, entry: &Entry, error: Error, created: bool) -> Result<()> {
+    fn directory_failed(&self, entry: &Entry, error: Error, making: Making) -> Result<()> {
         match error.kind() {
             ErrorKind::Network | ErrorKind::Timeout | ErrorKind::Protocol => Err(error),
             // What keeps it from being there kept its files from it, and was said of them.
-            ErrorKind::Conflict if !created => Ok(()),
+            ErrorKind::Conflict if making != Making::Either => Ok(()),
+            // It is none of this run's.
+            _ if making == Making::Unset => Ok(()),
             _ => {
                 self.of_directory(&entry.path, error, false);
                 Ok(())

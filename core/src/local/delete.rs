@@ -351,7 +351,9 @@ pub(crate) fn put_back(directory: &Arc<dyn Directory>, all: bool) -> Result<()> 
     };
     for entry in place.entries().doing(DOING)? {
         let name = entry.doing(DOING)?.name;
-        put_back_one(&*place, &name, &**directory, &name)?;
+        if let Err(error) = put_back_one(&*place, &name, &**directory, &name) {
+            stays_aside(&name, &name, &error);
+        }
     }
     match directory.remove_directory(DELETING) {
         Err(error)

@@ -62,10 +62,6 @@ pub struct MakeDirectory {
     pub mode: u32,
     /// Whether it is made, or an existing one changed.
     pub making: Making,
-    /// Whether one keeps its mode that existed before this move: that is one of any other mode than
-    /// directories have until their own is set. Of those who may not replace anything, whoever guards a
-    /// directory says so; it is not sent to a peer.
-    pub keeps_others: bool,
 }
 
 /// What becomes of a directory that exists, and of one that does not.
@@ -75,8 +71,12 @@ pub enum Making {
     Change,
     /// It is made where it does not exist, and gets the mode either way.
     Either,
-    /// It is made where it does not exist, with the mode; an existing one stays as it is.
+    /// It is made where it does not exist, with the mode; an existing one stays as it is, unless it has no
+    /// mode yet.
     New,
+    /// An existing one that has no mode yet, as an interrupted run leaves those that it made, gets the
+    /// mode; `NotFound` says that there is none.
+    Unset,
 }
 
 /// What a caller expects under a final name.

@@ -274,8 +274,8 @@ fn the_rights_of_one_peer_are_not_those_of_another() {
 /// Of directories that were there, who may replace nothing changes nothing; those that it makes get
 /// their modes, also in a later run.
 #[rstest]
-#[case::may_replace(EVERYTHING, 0o750)]
-#[case::may_write(&["write"], 0o755)]
+#[case::may_replace(EVERYTHING, 0o2750)]
+#[case::may_write(&["write"], 0o2755)]
 fn directories_that_were_there_are_others(#[case] rights: &[&str], #[case] kept: u32) {
     let machines = Machines::new();
     let _daemon = machines.start(rights);
@@ -289,7 +289,7 @@ fn directories_that_were_there_are_others(#[case] rights: &[&str], #[case] kept:
     // As an inbox is that a group shares: what is made in it has the bit too.
     set_mode(&machines.inbox(), 0o2755).unwrap();
     write(&machines.inbox(), "shared/other", b"there");
-    set_mode(&machines.inbox().join("shared"), 0o755).unwrap();
+    set_mode(&machines.inbox().join("shared"), 0o2755).unwrap();
     // As a run leaves it that was cut off before it came to directories.
     write(&machines.inbox(), "new/earlier", b"there");
     set_mode(&machines.inbox().join("new"), 0o3700).unwrap();
@@ -298,8 +298,8 @@ fn directories_that_were_there_are_others(#[case] rights: &[&str], #[case] kept:
 
     let mode = |directory: &str| {
         let found = fs::metadata(machines.inbox().join(directory)).unwrap();
-        found.permissions().mode() & 0o1777
+        found.permissions().mode() & 0o7777
     };
-    assert_eq!((mode("shared"), mode("new")), (kept, 0o750), "{outcome}");
-    assert_eq!(mode("made"), 0o750, "{outcome}");
+    assert_eq!((mode("shared"), mode("new")), (kept, 0o2750), "{outcome}");
+    assert_eq!(mode("made"), 0o2750, "{outcome}");
 }

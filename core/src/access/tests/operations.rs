@@ -201,7 +201,6 @@ fn make() -> MakeDirectory {
         path: path("f"),
         mode: 0o755,
         making: Making::Either,
-        keeps_others: false,
     }
 }
 

@@ -52,7 +52,7 @@ async fn of_directories_that_are_not_meant_those_go_that_were_emptied() {
         use std::os::unix::fs::PermissionsExt as _;
         fs::metadata(path).unwrap().permissions().mode() & 0o777
     };
-    for directory in ["a/emptied", "empty", "earlier", "texts"] {
+    for directory in ["a/emptied", "empty", "earlier", "texts", "cut"] {
         fs::create_dir_all(ends.from.path().join(directory)).unwrap();
     }
     ends.at_source("a/emptied/photo.jpg", b"photo");
@@ -61,8 +61,17 @@ async fn of_directories_that_are_not_meant_those_go_that_were_emptied() {
     fs::create_dir(ends.to.path().join("earlier")).unwrap();
     let there = ends.to.path().join("texts");
     fs::create_dir(&there).unwrap();
-    let locked = std::os::unix::fs::PermissionsExt::from_mode(0o700);
-    fs::set_permissions(&there, locked).unwrap();
+    let set = |path: &std::path::Path, mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(path, mode).unwrap();
+    };
+    set(&there, 0o700);
+    // One that was cut off before it set modes.
+    ends.at_source("cut/b.txt", b"text");
+    set(&ends.from.path().join("cut"), 0o750);
+    let cut = ends.to.path().join("cut");
+    fs::create_dir(&cut).unwrap();
+    set(&cut, 0o1700);
     let options = MoveOptions {
         filter: Filter::new(&["*.jpg".to_owned()], &[]).unwrap(),
         ..moving()
@@ -72,7 +81,7 @@ async fn of_directories_that_are_not_meant_those_go_that_were_emptied() {
     let left = |name: &str| ends.from.path().join(name).exists();
     assert!(!left("a") && !left("earlier"));
     assert!(left("empty") && left("texts"));
-    assert_eq!(mode(&there), 0o700);
+    assert_eq!((mode(&there), mode(&cut)), (0o700, 0o750));
 }
 
 #[rstest]

@@ -67,7 +67,6 @@ fn calls() -> Vec<Call> {
         path: path.clone(),
         mode,
         making: Making::Either,
-        keeps_others: false,
     };
     let hash = Hash {
         path: path.clone(),
@@ -427,7 +426,6 @@ fn large_answers_to_short_calls_are_counted() {
         path: long.clone(),
         mode: 0o700,
         making: Making::New,
-        keeps_others: false,
     };
     let call = Call::MakeDirectories {
         makes: vec![make; MAX_BATCH].into(),

@@ -43,6 +43,7 @@ pub(crate) enum Making {
     Change,
     Either,
     New,
+    Unset,
 }
 
 /// What is expected under a final name.
@@ -170,6 +171,7 @@ impl From<service::MakeDirectory> for MakeDirectory {
                 service::Making::Change => Making::Change,
                 service::Making::Either => Making::Either,
                 service::Making::New => Making::New,
+                service::Making::Unset => Making::Unset,
             },
         }
     }
@@ -186,8 +188,8 @@ impl TryFrom<MakeDirectory> for service::MakeDirectory {
                 Making::Change => service::Making::Change,
                 Making::Either => service::Making::Either,
                 Making::New => service::Making::New,
+                Making::Unset => service::Making::Unset,
             },
-            keeps_others: false,
         })
     }
 }

@@ -168,7 +168,6 @@ async fn batches(client: &Client) -> Vec<Result<()>> {
         path,
         mode: 0o700,
         making: Making::Either,
-        keeps_others: false,
     });
     let finishes = twice("a").map(|path| Finish {
         path,

@@ -410,7 +410,6 @@ proptest! {
             path,
             mode,
             making,
-            keeps_others: false,
         };
         arrives::<Batch<MakeDirectory>, Vec<_>>(makes.into_iter().map(make).collect())?;
         arrives::<Batch<Finish>, _>(finishes)?;

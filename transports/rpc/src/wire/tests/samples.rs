@@ -138,7 +138,6 @@ pub(super) fn make_directories() -> Vec<MakeDirectory> {
         path: path(),
         mode: 0o1755,
         making: Making::Either,
-        keeps_others: false,
     }]
 }
 
