@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::delete::{put_back, put_back_one, stays_aside};
 use super::fs::{Directory, Kind, Stat};
 use super::names::before_aside;
 use super::place::check_overlap;
+use super::put_back::{put_back, put_back_one, stays_aside};
 use super::version::version_of;
 use super::walk::{Found, OnOpen, Walk};
 use crate::entry::{Entry, EntryKind, MODE_BITS, Special};

@@ -4,7 +4,7 @@
 //! thread and is complete, or not begun, whatever becomes of the future that asked for it. The
 //! modules are: `place` (directories below the root), `walk` and `listing`, `content` (reading,
 //! hashing, patching), `partial` and `state` (files under construction), `install` (verify, sync,
-//! rename), `delete`, `lease`, and `version` (which state of a file something was said about).
+//! rename), `delete`, `put_back`, `lease`, and `version` (which state of a file something was said about).
 
 use std::any::Any;
 use std::path::Path;
@@ -53,6 +53,7 @@ mod packed;
 mod partial;
 mod place;
 mod probe;
+mod put_back;
 mod read_back;
 mod relation;
 mod shortcut;

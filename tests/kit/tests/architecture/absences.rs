@@ -44,7 +44,7 @@ const PATH_CALLS: &[&str] = &[
 
 #[test]
 fn one_place_decides_a_deletion() {
-    let decides = Path::new("core/src/engine/mod.rs");
+    let decides = Path::new("core/src/engine/deletions.rs");
     let defines = Path::new("core/src/service/finish.rs");
     // Where the source is another machine's, the mover's decision arrives there as a message, and is
     // put together again: nothing is decided.
