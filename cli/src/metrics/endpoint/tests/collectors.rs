@@ -64,6 +64,15 @@ async fn settle() {
     }
 }
 
+/// Waits until a collector has been asked: that is on a thread, whose time passes.
+fn until_asked(entered: &AtomicUsize) {
+    let until = std::time::Instant::now() + HANGING;
+    while entered.load(Ordering::SeqCst) == 0 {
+        assert!(std::time::Instant::now() < until, "nobody was asked");
+        std::thread::yield_now();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_collector_that_hangs_leaves_the_endpoint_answerable() {
     let (registry, go_on, entered) = hanging();
@@ -74,6 +83,7 @@ async fn a_collector_that_hangs_leaves_the_endpoint_answerable() {
     };
     let first = scrape();
     settle().await;
+    until_asked(&entered);
     assert_eq!(parts(&served.ask(PROBE).await).2, "ok");
     assert!(!first.is_finished());
 
