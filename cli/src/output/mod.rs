@@ -3,6 +3,7 @@
 //! That nobody reads them is no reason to stop a move; but data that could not be written is an error
 //! in the end, unless its reader has closed the pipe.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 mod data;
@@ -16,7 +17,6 @@ pub(crate) use screen::Screen;
 
 /// Writes a line to standard error.
 pub(crate) fn say(line: &str) {
-    use std::io::Write as _;
     let _ = writeln!(std::io::stderr().lock(), "{line}");
 }
 

@@ -24,8 +24,8 @@ pub(crate) struct ReceiptFile {
 }
 
 impl ReceiptFile {
-    /// Opens the file, or makes it, for a move about `directory` of `peer` that goes to `destination`. A line that was cut off,
-    /// by a crash or a full disk, is ended, so that the next one stands alone.
+    /// Opens the file, or makes it, for a move about `directory` of `peer` that goes to `destination`.
+    /// A line that was cut off, by a crash or a full disk, is ended, so that the next one stands alone.
     ///
     /// # Errors
     /// It cannot be opened, made, or made durable.
