@@ -7,31 +7,31 @@
 //! gone. So either end learns that the other has vanished, however long an operation takes.
 
 use std::io;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes, BytesMut};
 use futures::future::BoxFuture;
 use realize_core::buffers::Buffers;
-use realize_core::error::{Error, ErrorKind, Result};
+use realize_core::error::{Error, Result};
 use realize_core::transport::Duplex;
-use tokio::io::{AsyncRead, AsyncWriteExt, BufReader, ReadBuf, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWriteExt, BufReader, WriteHalf};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, Sleep, timeout};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::budget::Budget;
 use crate::compression::Compression;
-use crate::frame::{Frame, Lengths, PREFIX, read_frame};
+use crate::frame::{Frame, PREFIX};
 use crate::hello::network;
 
 mod compressor;
+mod reader;
 
 use compressor::Compressor;
+use reader::{Heard, Reader};
 
 /// After so long without a frame to send, one of nothing is sent.
 pub(crate) const KEEP_ALIVE: Duration = Duration::from_secs(1);
@@ -259,72 +259,6 @@ impl Link {
     }
 }
 
-/// Bytes of frames, in order, until the other end closes.
-struct Reader {
-    stream: BufReader<Heard>,
-    budget: Option<Budget>,
-    buffers: Buffers,
-    compression: Option<Compression>,
-    preface: Option<Preface>,
-    arrived: mpsc::Sender<Incoming>,
-}
-
-impl Reader {
-    async fn run(&mut self, state: &State) -> Result<()> {
-        let failed = |error: io::Error| network(&error);
-        let may_be_compressed = self.compression.is_some();
-        if let Some(preface) = self.preface.take() {
-            preface(&mut self.stream).await?;
-        }
-        loop {
-            let lengths = Lengths::read(&mut self.stream, may_be_compressed).await;
-            let Some(lengths) = lengths.map_err(failed)? else {
-                break;
-            };
-            if lengths.total() == 0 {
-                continue;
-            }
-            let share = match &self.budget {
-                Some(budget) => Some(state.hold_up(budget.take(lengths.in_memory())).await?),
-                None => None,
-            };
-            self.stream.get_mut().within = true;
-            let frame = read_frame(&mut self.stream, lengths, &self.buffers);
-            let mut frame = frame.await.map_err(failed)?;
-            self.stream.get_mut().within = false;
-            state.mark(&state.moved);
-            if let (Some(compression), Some(len)) = (&self.compression, lengths.decompressed) {
-                frame = compression.decompress(frame, len).await.map_err(failed)?;
-            }
-            let arrived = self.arrived.send(Incoming { frame, share });
-            if state.hold_up(arrived).await.is_err() {
-                // Nobody looks at what comes any more: the connection is closing.
-                return Ok(());
-            }
-        }
-        state.closed.store(true, Ordering::Relaxed);
-        let gone = Error::new(ErrorKind::Network, "the other end closed the connection");
-        Err(gone)
-    }
-
-    /// Takes what still comes, and looks at none of it, to the end of the connection: a socket that is
-    /// closed before all that came was taken loses what was last written to it.
-    async fn discard(self, state: &State) {
-        let Self {
-            mut stream,
-            arrived,
-            ..
-        } = self;
-        // Nobody is to wait for more.
-        drop(arrived);
-        let mut sink = tokio::io::sink();
-        tokio::select! {
-            () = state.end.cancelled() => {}
-            _ = tokio::io::copy(&mut stream, &mut sink) => state.read_out.cancel(),
-        }
-    }
-}
-
 struct Writer {
     stream: WriteHalf<Box<dyn Duplex>>,
     state: Arc<State>,
@@ -426,52 +360,6 @@ async fn within<T>(limit: Duration, step: impl Future<Output = io::Result<T>>) -
         let what = format!("the other end has taken nothing for {} s", limit.as_secs());
         Err(io::Error::new(io::ErrorKind::TimedOut, what))
     })
-}
-
-/// Bytes from the other end; when none come for [`SILENCE`], an error.
-struct Heard {
-    stream: ReadHalf<Box<dyn Duplex>>,
-    state: Arc<State>,
-    /// Whether what comes belongs to a frame of something.
-    within: bool,
-    /// Set while a read waits for bytes: only then silence is the other end's.
-    limit: Option<Pin<Box<Sleep>>>,
-}
-
-impl Heard {
-    fn new(stream: ReadHalf<Box<dyn Duplex>>, state: Arc<State>) -> Self {
-        Self {
-            stream,
-            state,
-            within: false,
-            limit: None,
-        }
-    }
-}
-
-impl AsyncRead for Heard {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let this = &mut *self;
-        let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
-        if read.is_ready() {
-            this.limit = None;
-            this.state.mark(&this.state.heard);
-            if this.within {
-                this.state.mark(&this.state.moved);
-            }
-            return read;
-        }
-        let limit = this
-            .limit
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(SILENCE)));
-        ready!(limit.as_mut().poll(cx));
-        let what = format!("nothing was heard for {} s", SILENCE.as_secs());
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, what)))
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+use realize_core::error::ErrorKind;
 use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 use super::*;
+use crate::frame::{Lengths, read_frame};
 use crate::tests::doubles::{LONG, bytes, read, write};
 
 mod compressed;
