@@ -61,14 +61,19 @@ mod tests {
         let (one, other) = (open(), open());
         let path = RelPath::new("f").unwrap();
         let held = one.storage.construction.take(&path).unwrap();
-        let waits = one.blocking(move |storage| storage.construction.write(&path).map(drop));
+        let (begins, begun) = std::sync::mpsc::channel();
+        let waits = one.blocking(move |storage| {
+            begins.send(()).unwrap();
+            storage.construction.write(&path).map(drop)
+        });
         let mut waits = Box::pin(waits);
         assert!(futures::poll!(&mut waits).is_pending());
+        begun.recv_timeout(Duration::from_secs(10)).unwrap();
         drop(waits);
         // Its thread still waits for the name, and nobody else's call begins.
+        assert_eq!(workers.0.available_permits(), 0);
         let mut listed = other.list(List::default());
         assert!(futures::poll!(&mut listed).is_pending());
-        assert_eq!(workers.0.available_permits(), 0);
         drop(held);
         let ended = tokio::time::timeout(Duration::from_secs(10), listed);
         ended.await.unwrap().unwrap();

@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +11,9 @@ use rstest::rstest;
 use tokio_util::sync::CancellationToken;
 
 use super::{Ends, MIB, content};
-use crate::engine::{Mode, MoveOptions, OnConflict, Report, Witnesses, move_files, preview_files};
+use crate::engine::{
+    Event, Mode, MoveOptions, Observer, OnConflict, Report, Witnesses, move_files, preview_files,
+};
 use crate::metrics::{Method, MoveMetrics, method_label};
 use crate::service::{Block, Claim, Ending, List, Origin, Role, RunId, SendBlock, Target};
 
@@ -322,4 +326,50 @@ fn a_registry_has_the_counters_once() {
 #[case(Method::ApplyPatch, "apply_patch")]
 fn labels(#[case] method: Method, #[case] label: &str) {
     assert_eq!(method_label(method), label);
+}
+
+/// Cuts a partial short once all of it has arrived.
+struct Cuts {
+    to: PathBuf,
+    mismatches: AtomicU64,
+}
+
+impl Observer for Cuts {
+    fn event(&self, event: Event<'_>) {
+        match event {
+            Event::Progress { .. } if self.mismatches.load(Ordering::Relaxed) == 0 => {
+                let partial = fs::read_dir(&self.to).unwrap().find_map(|entry| {
+                    let path = entry.unwrap().path();
+                    path.extension()
+                        .is_some_and(|e| e == "part")
+                        .then_some(path)
+                });
+                let partial = fs::File::options().write(true).open(partial.unwrap());
+                partial.unwrap().set_len(1000).unwrap();
+            }
+            Event::Mismatch { .. } => {
+                self.mismatches.fetch_add(1, Ordering::Relaxed);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// That is a check that failed, and no change of the source: it is sent again.
+#[tokio::test]
+async fn a_copy_that_is_cut_short_is_mended() {
+    let ends = Ends::new();
+    ends.at_source("f", &content(300 << 10, 8));
+    ends.name_outside("f");
+    let cuts = Arc::new(Cuts {
+        to: ends.to.path().to_owned(),
+        mismatches: AtomicU64::new(0),
+    });
+    let witnesses = Arc::clone(&cuts) as Arc<dyn Observer>;
+    let (source, destination) = (ends.source(), ends.destination());
+    let cancel = CancellationToken::new();
+    let ended = move_files(source, destination, a_move(), witnesses, cancel).await;
+    let report = ended.unwrap();
+    assert_eq!((report.done, report.deferred), (1, 0), "{report:?}");
+    assert_eq!(cuts.mismatches.load(Ordering::Relaxed), 1);
 }
