@@ -7,7 +7,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::names::PartialNames;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,8 +25,15 @@ pub(crate) struct Construction {
 
 #[derive(Debug, Default)]
 struct Shared {
-    names: Mutex<HashMap<Key, Use>>,
+    names: Mutex<Names>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Names {
+    uses: HashMap<Key, Use>,
+    /// How many calls wait for a change: where there are none, as a rule, there is nobody to wake.
+    waiting: usize,
 }
 
 /// A directory, and the name of a partial in it.
@@ -48,7 +55,7 @@ pub(crate) struct Taken {
     names: Construction,
 }
 
-type Names<'a> = MutexGuard<'a, HashMap<Key, Use>>;
+type Uses = HashMap<Key, Use>;
 
 impl Construction {
     /// None yet, of those whose partials have these names.
@@ -67,21 +74,21 @@ impl Construction {
     /// `Busy` if it stays taken.
     pub(crate) fn write(&self, path: &RelPath) -> Result<Taken> {
         let key = self.key(path);
-        let free = |names: &Names<'_>| names.get(&key) != Some(&Use::Taken);
+        let free = |uses: &Uses| uses.get(&key) != Some(&Use::Taken);
         let mut names = self.wait(free)?;
-        let writers = match names.get(&key) {
+        let writers = match names.uses.get(&key) {
             Some(Use::Written(writers)) => writers.saturating_add(1),
             _ => 1,
         };
-        names.insert(key.clone(), Use::Written(writers));
+        names.uses.insert(key.clone(), Use::Written(writers));
         Ok(self.taken(key))
     }
 
     /// Takes a name. Errors: `Busy` if it stays in use.
     pub(crate) fn take(&self, path: &RelPath) -> Result<Taken> {
         let key = self.key(path);
-        let free = |names: &Names<'_>| !names.contains_key(&key);
-        self.wait(free)?.insert(key.clone(), Use::Taken);
+        let free = |uses: &Uses| !uses.contains_key(&key);
+        self.wait(free)?.uses.insert(key.clone(), Use::Taken);
         Ok(self.taken(key))
     }
 
@@ -89,10 +96,10 @@ impl Construction {
     pub(crate) fn try_take(&self, path: &RelPath) -> Option<Taken> {
         let key = self.key(path);
         let mut names = self.names();
-        if names.contains_key(&key) {
+        if names.uses.contains_key(&key) {
             return None;
         }
-        names.insert(key.clone(), Use::Taken);
+        names.uses.insert(key.clone(), Use::Taken);
         Some(self.taken(key))
     }
 
@@ -103,13 +110,13 @@ impl Construction {
         paths: impl Iterator<Item = &'a RelPath>,
     ) -> Vec<Result<Taken>> {
         let keys: Vec<Key> = paths.map(|path| self.key(path)).collect();
-        let free = |names: &Names<'_>| !keys.iter().any(|key| names.contains_key(key));
+        let free = |uses: &Uses| !keys.iter().any(|key| uses.contains_key(key));
         let mut names = match self.wait(free) {
             Ok(names) => names,
             Err(error) => return keys.iter().map(|_| Err(error.clone())).collect(),
         };
         keys.into_iter()
-            .map(|key| match names.insert(key.clone(), Use::Taken) {
+            .map(|key| match names.uses.insert(key.clone(), Use::Taken) {
                 None => Ok(self.taken(key)),
                 Some(_) => Err(busy()),
             })
@@ -124,21 +131,25 @@ impl Construction {
     }
 
     /// Waits until the names are `free`.
-    fn wait(&self, free: impl Fn(&Names<'_>) -> bool) -> Result<Names<'_>> {
-        let until = Instant::now() + PATIENCE;
+    fn wait(&self, free: impl Fn(&Uses) -> bool) -> Result<MutexGuard<'_, Names>> {
         let mut names = self.names();
-        while !free(&names) {
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(busy());
-            }
-            let waited = self.shared.changed.wait_timeout(names, left);
-            names = waited.unwrap_or_else(PoisonError::into_inner).0;
+        if free(&names.uses) {
+            return Ok(names);
         }
-        Ok(names)
+        names.waiting += 1;
+        let waited = self
+            .shared
+            .changed
+            .wait_timeout_while(names, PATIENCE, |names| !free(&names.uses));
+        let (mut names, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        names.waiting -= 1;
+        match waited.timed_out() {
+            true => Err(busy()),
+            false => Ok(names),
+        }
     }
 
-    fn names(&self) -> Names<'_> {
+    fn names(&self) -> MutexGuard<'_, Names> {
         self.shared
             .names
             .lock()
@@ -156,14 +167,17 @@ fn busy() -> Error {
 impl Drop for Taken {
     fn drop(&mut self) {
         let mut names = self.names.names();
-        match names.get_mut(&self.key) {
+        match names.uses.get_mut(&self.key) {
             Some(Use::Written(writers)) if *writers > 1 => *writers -= 1,
             _ => {
-                names.remove(&self.key);
+                names.uses.remove(&self.key);
             }
         }
+        let wake = names.waiting > 0;
         drop(names);
-        self.names.shared.changed.notify_all();
+        if wake {
+            self.names.shared.changed.notify_all();
+        }
     }
 }
 
@@ -176,6 +190,13 @@ mod tests {
 
     fn path(name: &str) -> RelPath {
         RelPath::new(name).unwrap()
+    }
+
+    impl Construction {
+        fn is_unused(&self) -> bool {
+            let names = self.names();
+            names.uses.is_empty() && names.waiting == 0
+        }
     }
 
     /// What a thread does while something is held, and after: it must not be done before that.
@@ -198,7 +219,7 @@ mod tests {
         let taken = names.take(&path("a")).unwrap();
         drop(names.take(&path("b")).unwrap());
         waits(taken, move || drop(other.take(&path("a")).unwrap()));
-        assert!(names.names().is_empty());
+        assert!(names.is_unused());
     }
 
     #[test]
@@ -213,7 +234,7 @@ mod tests {
         let taken = names.take(&path("a")).unwrap();
         let other = names.clone();
         waits(taken, move || drop(other.write(&path("a")).unwrap()));
-        assert!(names.names().is_empty());
+        assert!(names.is_unused());
     }
 
     #[test]
@@ -230,7 +251,7 @@ mod tests {
                 .collect();
             assert_eq!(kinds, [None, None, Some(ErrorKind::Busy)]);
         });
-        assert!(names.names().is_empty());
+        assert!(names.is_unused());
     }
 
     #[test]
@@ -241,6 +262,6 @@ mod tests {
         let other = names.try_take(&path("d/a")).unwrap();
         drop((written, other));
         assert!(names.try_take(&path("a")).is_some());
-        assert!(names.names().is_empty());
+        assert!(names.is_unused());
     }
 }

@@ -41,8 +41,8 @@ struct Ready<'a> {
     expect: &'a Expect,
     /// Device and inode of what was verified.
     own: (u64, u64),
-    /// Keeps the partial locked until it is renamed.
-    _partial: Option<Partial>,
+    /// Locked until it is renamed; `None` for what was written at once, of which no state is kept.
+    partial: Option<Partial>,
 }
 
 /// A file under its final name, whose name is not durable yet.
@@ -122,7 +122,7 @@ impl Storage {
                     place,
                     expect,
                     own: (held.device, held.inode),
-                    _partial: Some(partial),
+                    partial: Some(partial),
                 })
             }
         }
@@ -160,7 +160,7 @@ impl Storage {
             place,
             expect,
             own,
-            _partial,
+            partial,
         } = &ready;
         let (directory, name) = (&*place.directory, wanted.path.file_name());
         let content = self.names.content(wanted.path);
@@ -180,7 +180,10 @@ impl Storage {
         if !installed {
             return self.adopt(place, wanted, None);
         }
-        partial::forget(directory, &self.names, wanted.path)?;
+        let is_noted = partial.is_some() || matches!(expect, Expect::Version(_));
+        if is_noted {
+            partial::forget(directory, &self.names, wanted.path)?;
+        }
         let receipt = Receipt::issue(wanted.hash, Outcome::Finished);
         Ok(Named {
             place: Arc::clone(place),

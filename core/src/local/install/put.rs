@@ -107,7 +107,7 @@ impl Storage {
                 place,
                 expect: &put.expect,
                 own,
-                _partial: None,
+                partial: None,
             }),
             Err(error) => {
                 // A small file is sent whole again: what is left of it only takes up space.
@@ -191,7 +191,15 @@ impl Storage {
 
 fn sync_file_systems<'a>(ready: impl Iterator<Item = &'a Ready<'a>>) -> io::Result<()> {
     let mut synced: Vec<u64> = Vec::new();
+    let mut before = None;
     for ready in ready {
+        // Most lie beside the one before.
+        if before
+            .replace(&ready.place)
+            .is_some_and(|before| Arc::ptr_eq(before, &ready.place))
+        {
+            continue;
+        }
         let device = ready.place.directory.own_stat()?.device;
         if !synced.contains(&device) {
             if ready.place.directory.can_sync_file_system() {
