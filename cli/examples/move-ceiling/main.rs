@@ -1,5 +1,5 @@
-//! How fast a move is beside a bare stream that does the same work: it reads a file, hashes it, sends it
-//! over TLS or QUIC, writes it, reads it back, compares the hashes, syncs it, and deletes the source.
+//! How fast a move is beside a bare stream that does the same work: it reads files, hashes them, sends them
+//! over TLS or QUIC, writes them, reads them back, compares the hashes, syncs them, and deletes the sources.
 //!
 //! ```sh
 //! cargo build --release
@@ -12,21 +12,21 @@
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 
 mod bare;
-mod content;
+mod carry;
+mod model;
 mod programs;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
 
 use bare::Bare;
+use model::Model;
 use programs::Programs;
 
 pub(crate) type Fallible<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-const MIB: u64 = 1 << 20;
 
 /// Measures moves beside bare streams that do the same work.
 #[derive(Parser)]
@@ -34,7 +34,13 @@ struct Arguments {
     /// The size of the file that is moved, in MiB.
     #[arg(long, default_value_t = 384)]
     mib: u64,
-    /// How often each moves it.
+    /// So many small files are moved instead, of 4 to 16 KiB.
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["mib", "from"])]
+    files: Option<u32>,
+    /// Copies of the files of this directory are moved instead.
+    #[arg(long, value_name = "DIRECTORY", conflicts_with = "mib")]
+    from: Option<PathBuf>,
+    /// How often each moves them.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Where the files are: a directory in memory, or on a disk.
@@ -65,29 +71,37 @@ async fn measure(arguments: &Arguments) -> Fallible<()> {
         source: directory.path().join("source"),
         destination: directory.path().join("destination"),
     };
+    let model = directory.path().join("model");
+    let model = match (&arguments.from, arguments.files) {
+        (Some(from), _) => Model::of(from.clone())?,
+        (None, Some(count)) => Model::small(model, count)?,
+        (None, None) => Model::large(model, arguments.mib)?,
+    };
     let bare = Bare::new()?;
-    println!("{} MiB, medians of {}", arguments.mib, arguments.rounds);
+    let (count, bytes) = model.size();
+    let rounds = arguments.rounds;
+    println!("{count} files, {} MiB, medians of {rounds}", bytes >> 20);
     println!("| | bare stream, s | realize, s | of the bare stream's speed |");
     println!("|---|--:|--:|--:|");
     for transport in ["tcp", "quic"] {
         let programs = Programs::start(transport, directory.path())?;
         let mut times = [const { Vec::new() }; 2];
         // The first round is not counted: it finds memory that nobody has used.
-        for round in 0..=arguments.rounds {
+        for round in 0..=rounds {
             let [of_bare, of_realize] = &mut times;
-            plant(&files, arguments.mib)?;
+            model.plant(&files)?;
             let began = Instant::now();
             match transport {
                 "tcp" => bare.over_tls(&files).await?,
                 _ => bare.over_quic(&files).await?,
             }
             let bare = began.elapsed();
-            check(&files, arguments.mib)?;
-            plant(&files, arguments.mib)?;
+            model.check(&files)?;
+            model.plant(&files)?;
             let began = Instant::now();
             programs.move_files(&files)?;
             let realize = began.elapsed();
-            check(&files, arguments.mib)?;
+            model.check(&files)?;
             if round > 0 {
                 of_bare.push(bare);
                 of_realize.push(realize);
@@ -100,30 +114,6 @@ async fn measure(arguments: &Arguments) -> Fallible<()> {
         );
     }
     Ok(())
-}
-
-/// Makes the source, and nothing at the destination.
-fn plant(files: &Files, mib: u64) -> Fallible<()> {
-    for directory in [&files.source, &files.destination] {
-        if directory.exists() {
-            std::fs::remove_dir_all(directory)?;
-        }
-        std::fs::create_dir(directory)?;
-    }
-    content::write(&file_in(&files.source), mib * MIB)
-}
-
-/// The file is at the destination, as it was, and not at the source.
-fn check(files: &Files, mib: u64) -> Fallible<()> {
-    if file_in(&files.source).exists() {
-        return Err("the source was left".into());
-    }
-    content::compare(&file_in(&files.destination), mib * MIB)
-}
-
-/// The file that is moved.
-pub(crate) fn file_in(directory: &Path) -> PathBuf {
-    directory.join("file")
 }
 
 fn median(mut times: Vec<Duration>) -> f64 {
