@@ -231,7 +231,12 @@ impl TreeHasher {
         })
     }
 
-    /// How many bytes it has taken in.
+    /// How many bytes the content has.
+    pub fn size(&self) -> u64 {
+        self.total
+    }
+
+    /// Up to where it has taken in the content, in bytes from the content's beginning.
     pub fn position(&self) -> u64 {
         self.position
     }

@@ -15,7 +15,7 @@ use super::version::{Became, LocalVersion};
 use crate::delta::{self, BlockHash, DeltaOp, Signature, Signer};
 use crate::entry::{Timestamp, Version};
 use crate::error::{Doing, Error, ErrorKind, Result};
-use crate::hash::{Digest, RangeHash, TreeHasher};
+use crate::hash::{RangeHash, TreeHasher};
 use crate::path::RelPath;
 use crate::range::ByteRange;
 use crate::service::{
@@ -84,40 +84,9 @@ impl Storage {
         if hash.range.end() > hash.size {
             return Err(invalid("the range lies beyond the file's end"));
         }
-        self.feed(&*file, hash.range, |piece, _| {
-            hasher.update(piece).map_err(misfit)
-        })?;
+        self.hash_on(&*file, &mut hasher, hash.range.end())?;
         self.check_version(&*file, &hash.version)?;
         hasher.into_range().map_err(misfit)
-    }
-
-    /// The hash of the first `size` bytes of an open file. That it has no more, whoever asks finds
-    /// out by its [`Stat`].
-    pub(super) fn hash_file(&self, file: &dyn File, size: u64) -> Result<Digest> {
-        let mut hasher = TreeHasher::new(size);
-        let whole = ByteRange::new(0, size).map_err(|_| invalid("the size is too large"))?;
-        self.feed(file, whole, |piece, _| hasher.update(piece).map_err(misfit))?;
-        hasher.finish().map_err(misfit)
-    }
-
-    /// Hands `range` of a file to `take`, in pieces of [`BUFFER`] that each begin at a multiple of
-    /// it, except the first.
-    pub(super) fn feed(
-        &self,
-        file: &dyn File,
-        range: ByteRange,
-        mut take: impl FnMut(&[u8], ByteRange) -> Result<()>,
-    ) -> Result<()> {
-        let mut buffer = self.buffers.take();
-        for piece in range.pieces(BUFFER as u64) {
-            let bytes = buffer.space(piece.len() as usize);
-            if read_full(file, bytes, piece.start()).doing("reading")? != bytes.len() {
-                return Err(changed());
-            }
-            take(bytes, piece)?;
-            self.go_on()?;
-        }
-        Ok(())
     }
 
     pub(crate) fn calculate_signature(&self, request: &SignatureRequest) -> Result<Signature> {
@@ -357,7 +326,7 @@ pub(super) fn changed() -> Error {
     Error::new(ErrorKind::Changed, "it changed while it was being read")
 }
 
-fn invalid(what: &str) -> Error {
+pub(super) fn invalid(what: &str) -> Error {
     Error::new(ErrorKind::Invalid, what)
 }
 

@@ -42,6 +42,7 @@ mod content;
 mod delete;
 mod directories;
 pub mod fs;
+mod hashing;
 mod install;
 mod lease;
 mod listing;

@@ -120,11 +120,7 @@ impl ReadBack {
     }
 
     fn finish(mut self, storage: &Storage, partial: &Partial) -> Result<Digest> {
-        if let Ok(rest) = ByteRange::new(self.hasher.position(), self.size) {
-            storage.feed(&**partial.file(), rest, |bytes, _| {
-                self.hasher.update(bytes).map_err(misfit)
-            })?;
-        }
+        storage.hash_on(&**partial.file(), &mut self.hasher, self.size)?;
         self.hasher.finish().map_err(misfit)
     }
 }
