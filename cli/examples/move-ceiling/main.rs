@@ -7,7 +7,8 @@
 //! ```
 //!
 //! The bare streams have the settings of the transports, and no protocol: nothing resumes, nothing is
-//! bounded, nobody else is served. They and the programs take turns; what is printed are medians.
+//! bounded, nobody else is served, and empty directories stay. They and the programs take turns; what is
+//! printed are medians.
 
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 

@@ -69,7 +69,7 @@ impl Model {
         (self.files.len(), self.bytes)
     }
 
-    /// Makes the source, and nothing at the destination.
+    /// Makes the source, durable, and nothing at the destination.
     pub(crate) fn plant(&self, files: &Files) -> Fallible<()> {
         for directory in [&files.source, &files.destination] {
             if directory.exists() {
@@ -82,7 +82,8 @@ impl Model {
             fs::create_dir_all(source.parent().ok_or("no directory")?)?;
             fs::copy(self.directory.join(file), source)?;
         }
-        Ok(())
+        // Nobody who is measured has to sync it.
+        Ok(rustix::fs::syncfs(File::open(&files.source)?)?)
     }
 
     /// The files are at the destination, as they were, and none is at the source.

@@ -73,7 +73,7 @@ impl Programs {
         Ok(programs)
     }
 
-    /// Moves the file.
+    /// Moves the files.
     pub(crate) fn move_files(&self, files: &Files) -> Fallible<()> {
         let destination = files.destination.file_name().ok_or("no name")?;
         let moved = Command::new(&self.realize)

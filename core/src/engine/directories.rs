@@ -8,7 +8,7 @@ use super::{Run, complete};
 use crate::entry::{Entry, EntryKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::path::RelPath;
-use crate::service::{Cursor, Delete, List, MakeDirectory, Making, Page};
+use crate::service::{Delete, List, MakeDirectory, Making};
 
 /// How many directories are known to be touched, one by one; where there are more, all count as that.
 const MAX_TOUCHED: usize = 1 << 16;
@@ -72,40 +72,26 @@ impl Run {
     /// that is not meant, and from which nothing was moved, is left alone, but for what an earlier
     /// run left undone.
     pub(super) async fn directories(&self) -> Result<()> {
-        let mut page = self.list_directories(None).await?;
-        loop {
-            // One page is listed while the one before is made and removed.
-            let following = async {
-                match page.next {
-                    Some(cursor) => self.list_directories(Some(cursor)).await.map(Some),
-                    None => Ok(None),
-                }
-            };
-            let (following, done) = tokio::join!(following, self.make_and_remove(page.entries));
-            done?;
-            page = match following? {
-                Some(following) => following,
-                None => return Ok(()),
-            };
-        }
-    }
-
-    /// A page of the directories, without those that are excluded.
-    async fn list_directories(&self, cursor: Option<Cursor>) -> Result<Page> {
-        let list = List {
-            within: self.options.within.clone(),
+        let within = self.options.within.clone();
+        let mut list = List {
+            within,
             directories: true,
-            cursor,
             ..List::default()
         };
-        let mut page = match self.source.list(list).await {
-            // The one file that was to be moved is gone: there is nothing to go through.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Page::default()),
-            other => other?,
-        };
-        let excludes = |entry: &Entry| self.options.filter.excludes(entry.path.as_bytes());
-        page.entries.retain(|entry| !excludes(entry));
-        Ok(page)
+        loop {
+            let page = match self.source.list(list.clone()).await {
+                // The one file that was to be moved is gone: there is nothing to go through.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                other => other?,
+            };
+            list.cursor = page.next;
+            let mut entries = page.entries;
+            entries.retain(|entry| !self.options.filter.excludes(entry.path.as_bytes()));
+            self.make_and_remove(entries).await?;
+            if list.cursor.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// What is to become of a directory at the destination, and whether it is the move's to remove.

@@ -141,11 +141,11 @@ impl Construction {
             .shared
             .changed
             .wait_timeout_while(names, PATIENCE, |names| !free(&names.uses));
-        let (mut names, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (mut names, _) = waited.unwrap_or_else(PoisonError::into_inner);
         names.waiting -= 1;
-        match waited.timed_out() {
-            true => Err(busy()),
-            false => Ok(names),
+        match free(&names.uses) {
+            true => Ok(names),
+            false => Err(busy()),
         }
     }
 

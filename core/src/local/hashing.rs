@@ -1,4 +1,5 @@
-//! Hashing the content of open files: of much of it, two threads hash one share each in turns.
+//! Hashing the content of open files: of much of it, two threads hash one share each in turns. Of the
+//! two, `Workers` counts the one that the call has in any case.
 
 use std::sync::mpsc::sync_channel;
 use std::thread;
@@ -13,7 +14,7 @@ use crate::service::MAX_BLOCK;
 
 /// From how many bytes on a second thread helps.
 const MUCH: u64 = 8 * MAX_BLOCK;
-/// What each hashes at once: little, so that the disk is read in its order.
+/// What each hashes at once, in bytes: little, so that what is read lies close together.
 const SHARE: u64 = MAX_BLOCK;
 /// How many hashes of shares wait to be taken in, at most; then the second thread waits.
 const AHEAD: usize = 2;
@@ -64,10 +65,10 @@ impl Storage {
                     }
                 }
             };
-            if thread::Builder::new().spawn_scoped(scope, help).is_err() {
+            let Ok(helper) = thread::Builder::new().spawn_scoped(scope, help) else {
                 // There are too many threads.
                 return self.hash_alone(file, hasher, range);
-            }
+            };
             for (number, share) in range.pieces(SHARE).enumerate() {
                 let hash = match number % 2 {
                     0 => hash_share(share),
@@ -75,7 +76,7 @@ impl Storage {
                 };
                 hasher.push(&hash?, share).map_err(misfit)?;
             }
-            Ok(())
+            helper.join().map_err(|_| gone())
         })
     }
 
@@ -106,6 +107,9 @@ fn gone() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::Ordering;
+
     use rstest::rstest;
 
     use super::super::fs::{FileSystem as _, write_full};
@@ -113,20 +117,34 @@ mod tests {
     use super::*;
     use crate::{LocalOptions, LocalService};
 
-    /// Hashes `held` bytes of a file that is to have `size`, of which `taken` are hashed already.
-    fn hashed(held: u64, size: u64, taken: usize) -> (Result<Digest>, Digest) {
-        let directory = tempfile::tempdir().unwrap();
-        let mut content = vec![0; usize::try_from(held).unwrap()];
-        blake3::Hasher::new().finalize_xof().fill(&mut content);
-        let service = LocalService::open(directory.path(), LocalOptions::default()).unwrap();
-        let mut hasher = TreeHasher::new(size);
-        hasher.update(&content[..taken]).unwrap();
-        let root = OsFileSystem.open_root(directory.path()).unwrap();
-        let file = root.create(b"f").unwrap();
-        write_full(&*file, &content, 0).unwrap();
-        let done = service.storage.hash_on(&*file, &mut hasher, size);
-        let hash = done.and_then(|()| hasher.finish().map_err(misfit));
-        (hash, Digest::of_content(&content))
+    /// A file, and the content that it holds.
+    struct Held {
+        file: Arc<dyn File>,
+        content: Vec<u8>,
+        service: LocalService,
+        _directory: tempfile::TempDir,
+    }
+
+    impl Held {
+        fn new(len: u64) -> Self {
+            let directory = tempfile::tempdir().unwrap();
+            let mut content = vec![0; usize::try_from(len).unwrap()];
+            blake3::Hasher::new().finalize_xof().fill(&mut content);
+            let service = LocalService::open(directory.path(), LocalOptions::default()).unwrap();
+            let root = OsFileSystem.open_root(directory.path()).unwrap();
+            let file = root.create(b"f").unwrap();
+            write_full(&*file, &content, 0).unwrap();
+            Self {
+                file,
+                content,
+                service,
+                _directory: directory,
+            }
+        }
+
+        fn hash_on(&self, hasher: &mut TreeHasher, end: u64) -> Result<()> {
+            self.service.storage.hash_on(&*self.file, hasher, end)
+        }
     }
 
     #[rstest]
@@ -137,15 +155,39 @@ mod tests {
     #[case::some_hashed_before(2 * MUCH, 3 * BUFFER)]
     #[case::all_hashed_before(MUCH, MUCH as usize)]
     fn two_threads_find_the_hash_that_one_finds(#[case] size: u64, #[case] taken: usize) {
-        let (found, expected) = hashed(size, size, taken);
-        assert_eq!(found.unwrap(), expected);
+        let held = Held::new(size);
+        let mut hasher = TreeHasher::new(size);
+        hasher.update(&held.content[..taken]).unwrap();
+        held.hash_on(&mut hasher, size).unwrap();
+        assert_eq!(hasher.finish(), Ok(Digest::of_content(&held.content)));
+    }
+
+    #[test]
+    fn ranges_that_two_threads_hash_join() {
+        let held = Held::new(2 * MUCH + SHARE + 5);
+        let size = held.content.len() as u64;
+        let mut whole = TreeHasher::new(size);
+        for range in ByteRange::new(0, size).unwrap().pieces(MUCH) {
+            let mut hasher = TreeHasher::range(size, range.start()).unwrap();
+            held.hash_on(&mut hasher, range.end()).unwrap();
+            whole.push(&hasher.into_range().unwrap(), range).unwrap();
+        }
+        assert_eq!(whole.finish(), Ok(Digest::of_content(&held.content)));
     }
 
     #[rstest]
     #[case::in_a_share_of_the_first(2 * SHARE + 1)]
-    #[case::in_a_share_of_the_second(SHARE + 1)]
-    fn a_file_that_became_shorter_is_an_error(#[case] held: u64) {
-        let (found, _) = hashed(held, MUCH, 0);
-        assert_eq!(found.unwrap_err().kind(), ErrorKind::Changed);
+    #[case::in_a_share_of_the_other(SHARE + 1)]
+    fn a_file_that_became_shorter_is_an_error(#[case] len: u64) {
+        let hashed = Held::new(len).hash_on(&mut TreeHasher::new(MUCH), MUCH);
+        assert_eq!(hashed.unwrap_err().kind(), ErrorKind::Changed);
+    }
+
+    #[test]
+    fn it_ends_with_the_run() {
+        let held = Held::new(MUCH);
+        held.service.storage.ending.store(true, Ordering::Relaxed);
+        let hashed = held.hash_on(&mut TreeHasher::new(MUCH), MUCH);
+        assert!(hashed.is_err());
     }
 }

@@ -180,6 +180,7 @@ impl Storage {
         if !installed {
             return self.adopt(place, wanted, None);
         }
+        // What a crash left of an earlier exchange is gone since the file was offered.
         let is_noted = partial.is_some() || matches!(expect, Expect::Version(_));
         if is_noted {
             partial::forget(directory, &self.names, wanted.path)?;

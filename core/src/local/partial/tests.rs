@@ -66,6 +66,18 @@ fn a_displaced_file_goes_back_where_ours_was_removed() {
     assert_eq!(aside(root.path()), None);
 }
 
+/// It would say of the next partial of that name that it is a displaced file.
+#[test]
+fn what_is_noted_of_an_exchange_that_came_to_its_end_is_gone_before_the_next_partial() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = displace(root.path());
+    directory.unlink(&names().content(&name())).unwrap();
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 2);
+    let found = find(&*directory, &names(), &name(), true).unwrap();
+    assert!(found.is_none());
+    assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
+}
+
 #[test]
 fn of_two_files_that_are_not_ours_neither_is_touched() {
     let root = tempfile::tempdir().unwrap();

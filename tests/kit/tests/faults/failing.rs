@@ -35,6 +35,7 @@ fn every_call_fails_once(
         Scenario::Patch,
         Scenario::Replace,
         Scenario::Batch,
+        Scenario::BatchPartly,
         Scenario::Link,
         Scenario::Empty,
         Scenario::Sparse,

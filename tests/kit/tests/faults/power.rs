@@ -22,6 +22,7 @@ fn the_power_goes_at_every_call(
         Scenario::Patch,
         Scenario::Replace,
         Scenario::Batch,
+        Scenario::BatchPartly,
         Scenario::Link,
         Scenario::Empty,
         Scenario::Sparse,

@@ -19,6 +19,8 @@ pub(crate) enum Scenario {
     Patch,
     Replace,
     Batch,
+    /// A batch for two file systems.
+    BatchPartly,
     Link,
     Empty,
     Sparse,
@@ -62,12 +64,13 @@ pub(crate) fn content(len: usize, seed: u64) -> Vec<u8> {
 const LARGE: usize = (1 << 20) + (300 << 10) + 77;
 
 impl Scenario {
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 17] = [
         Self::New,
         Self::Resume,
         Self::Patch,
         Self::Replace,
         Self::Batch,
+        Self::BatchPartly,
         Self::Link,
         Self::Empty,
         Self::Sparse,
@@ -98,8 +101,11 @@ impl Scenario {
         let mut fs = SimFileSystem::new()
             .with_links(self.links())
             .with_shares(self == Self::Shared);
-        if self == Self::LinkedPartly {
-            fs = fs.with_device("/dst/far");
+        match self {
+            Self::LinkedPartly => fs = fs.with_device("/dst/far"),
+            // The batch begins and ends on the other one.
+            Self::BatchPartly => fs = fs.with_device("/dst/d1"),
+            _ => {}
         }
         fs.mkdir_all("/src");
         fs.mkdir_all("/dst");
@@ -133,7 +139,7 @@ impl Scenario {
                 fs.write("/dst/d/small", b"the older version");
                 fs.write("/src/d/small", b"the newer version, which is longer");
             }
-            Self::Batch => {
+            Self::Batch | Self::BatchPartly => {
                 for i in 0..11 {
                     let path = format!("/src/d{}/e/f{i}", i % 3);
                     fs.write(path, content(100 * i, i as u64));
