@@ -38,8 +38,24 @@ impl Storage {
         }
     }
 
-    fn hash_alone(&self, file: &dyn File, hasher: &mut TreeHasher, range: ByteRange) -> Result<()> {
-        self.feed(file, range, |piece, _| hasher.update(piece).map_err(misfit))
+    /// Has `hasher` take in `range`, which comes next, on this thread alone: in pieces of [`BUFFER`]
+    /// that each begin at a multiple of it, except the first.
+    pub(super) fn hash_alone(
+        &self,
+        file: &dyn File,
+        hasher: &mut TreeHasher,
+        range: ByteRange,
+    ) -> Result<()> {
+        let mut buffer = self.buffers.take();
+        for piece in range.pieces(BUFFER as u64) {
+            let bytes = buffer.space(piece.len() as usize);
+            if read_full(file, bytes, piece.start()).doing("reading")? != bytes.len() {
+                return Err(changed());
+            }
+            hasher.update(bytes).map_err(misfit)?;
+            self.go_on()?;
+        }
+        Ok(())
     }
 
     /// Hashes `range` in shares, every second of them on another thread.
@@ -78,26 +94,6 @@ impl Storage {
             }
             helper.join().map_err(|_| gone())
         })
-    }
-
-    /// Hands `range` of a file to `take`, in pieces of [`BUFFER`] that each begin at a multiple of
-    /// it, except the first.
-    pub(super) fn feed(
-        &self,
-        file: &dyn File,
-        range: ByteRange,
-        mut take: impl FnMut(&[u8], ByteRange) -> Result<()>,
-    ) -> Result<()> {
-        let mut buffer = self.buffers.take();
-        for piece in range.pieces(BUFFER as u64) {
-            let bytes = buffer.space(piece.len() as usize);
-            if read_full(file, bytes, piece.start()).doing("reading")? != bytes.len() {
-                return Err(changed());
-            }
-            take(bytes, piece)?;
-            self.go_on()?;
-        }
-        Ok(())
     }
 }
 

@@ -69,9 +69,7 @@ impl OpenPartial {
             let Some(piece) = ready.and_then(|ready| ready.pieces(left).next()) else {
                 return Ok(());
             };
-            storage.feed(&*file, piece, |bytes, _| {
-                read.hasher.update(bytes).map_err(misfit)
-            })?;
+            storage.hash_alone(&*file, &mut read.hasher, piece)?;
             left = left.saturating_sub(piece.len());
         }
         Ok(())
